@@ -1,0 +1,34 @@
+# `make demo` and `make test` set themselves up on a fresh machine, and start at once when run again.
+PYTHON ?= python3
+# A CPU build of torch; another one is taken with e.g. `make test TORCH='torch>=2.10'`.
+TORCH ?= torch==2.13.0
+OUT ?= demo
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.ready
+	$(BIN)/shapeshift demo --out $(OUT) --force
+
+test: $(VENV)/.ready lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/real_data.py
+	$(BIN)/python benchmarks/against_pyroved.py
+
+$(VENV)/.ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT)

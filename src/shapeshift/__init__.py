@@ -1,0 +1,37 @@
+"""shapeshift tells *where* from *what* in stacks of signals.
+
+The public names are loaded on first use, so that ``import shapeshift`` does not import torch.
+"""
+
+from importlib import import_module
+
+from shapeshift.errors import ShapeshiftError
+
+__version__ = "0.1.0"
+
+# public name -> module that holds it ("" where the name is the module itself)
+_HOMES = {
+    "open": "shapeshift.data.files",
+    "synthetic": "shapeshift.data.synthetic",
+    "ShiftVAE": "shapeshift.fit.estimators",
+    "Posterior": "shapeshift.fit.posterior",
+    "load": "shapeshift.fit.estimators",
+    "analysis": "shapeshift.analysis",
+    "plot": "shapeshift.show.plots",
+}
+_MODULES = {"synthetic", "analysis", "plot"}
+
+__all__ = ["ShapeshiftError", "__version__", *_HOMES]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'shapeshift' has no attribute {name!r}")
+    module = import_module(_HOMES[name])
+    value = module if name in _MODULES else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""How it is fitted: alignment, training, refinement, the zero, files of models, estimators."""

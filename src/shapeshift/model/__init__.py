@@ -1,0 +1,1 @@
+"""What we believe: warps, latents, encoders, decoders, likelihoods and the one model class."""
