@@ -1,0 +1,37 @@
+"""What several tests share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_path() -> Callable[[str], Path]:
+    """Path of a measured set by name; skips where the sets are not at hand."""
+    folder = Path(os.environ.get("SHAPESHIFT_DATA", SHARED))
+
+    def find(name: str) -> Path:
+        path = folder / f"{name}.npz"
+        if not path.exists():
+            pytest.skip(
+                f"measured data {name}.npz not found; set SHAPESHIFT_DATA to the folder that holds it"
+            )
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def real_data(real_path) -> Callable[[str], dict[str, np.ndarray]]:
+    """Arrays of a measured set by name; skips where the sets are not at hand."""
+
+    def read(name: str) -> dict[str, np.ndarray]:
+        with np.load(real_path(name)) as arrays:
+            return dict(arrays)
+
+    return read
