@@ -1,0 +1,178 @@
+"""Figures of the fit itself: the learned manifold, the loss, and linear baselines to compare with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shapeshift.show import style
+from shapeshift.show.labels import label, number
+from shapeshift.show.tiles import tiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from shapeshift.analysis.baselines import Decomposition
+
+
+@style.styled
+def manifold(m: Any, n: int = 10, *, ax: Axes | None = None) -> Figure:
+    """Curves the model makes over a grid of shape latents, all at shift 0 and on one scale.
+
+    Parameters
+    ----------
+    m : ShiftVAE
+        A fitted model.
+    n : int
+        Curves along each latent.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    drawn = m.manifold(n)
+    values = np.asarray(drawn, dtype=float).reshape(-1, n, drawn.shape[-1])
+    figure, ax = style.one(ax, style.DOUBLE * 0.66, style.DOUBLE * (0.1 + 0.54 * len(values) / n))
+    mean = values.mean((0, 1))
+    peak = float(m.axis_[np.abs(mean - np.median(mean)).argmax()])
+    low, high = tiles(ax, values, m.axis_, mark=peak)
+    names = [str(d) for d in drawn.dims[:-1]]
+    _latent_ticks(ax.xaxis, drawn, names[-1], n)
+    if len(names) > 1:
+        _latent_ticks(ax.yaxis, drawn, names[0], n)
+    else:
+        ax.set_yticks([])
+    ax.set_title(_scale(m, low, high, peak), fontsize=7)
+    return figure
+
+
+@style.styled
+def loss(m: Any) -> Figure:
+    """The fit's history: loss on the signals used and on those held out, and what every factor carries.
+
+    Parameters
+    ----------
+    m : ShiftVAE
+        A fitted model.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    table = m.history_.to_frame()
+    epoch = table["epoch"].to_numpy() + 1
+    figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.34)
+    left, right = figure.subplots(1, 2)
+    known = [("loss", "used for fitting", style.BLUE), ("val_loss", "held out", style.VERMILLION)]
+    drawn = [(table[key].to_numpy(), text, colour) for key, text, colour in known if key in table]
+    for values, text, colour in drawn:
+        left.plot(epoch, values, color=colour, label=text)
+    left.set(
+        xlabel="epoch (passes through the data)", ylabel="loss: negative ELBO (nat per signal)", title="loss"
+    )
+    if drawn:
+        left.set_ylim(_settled([values for values, _, _ in drawn]))
+        left.legend(loc="upper right")
+    _information(right, table, epoch)
+    return figure
+
+
+@style.styled
+def components(decomposition: Decomposition, n: int = 8) -> Figure:
+    """Components of a linear decomposition, and how much of the variance the first ones explain together.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        From `analysis.pca` or `analysis.nmf`.
+    n : int
+        How many components to draw.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    d = decomposition
+    figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.42)
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    _stacked(left, d.axis, d.components[:n])
+    left.set(xlabel=label(d.axis_name, d.axis_units), ylabel="component (number)")
+    left.set_title(f"{d.kind.upper()} components, each to its own scale")
+    _explained(right, d.explained)
+    return figure
+
+
+def _scale(m: Any, low: float, high: float, peak: float) -> str:
+    """What every panel of the manifold spans."""
+    ends = [number(float(v), float(np.ptp(m.axis_))) for v in (m.axis_[0], m.axis_[-1], peak)]
+    axis = label(m.axis_name_, m.axis_units_)
+    heights = [number(v, high - low) for v in (low, high)]
+    return (
+        f"every panel: {axis} from {ends[0]} to {ends[1]}, "
+        f"signal from {heights[0]} to {heights[1]} (arb. units);\n"
+        f"grey line at {ends[2]}, the same place everywhere"
+    )
+
+
+def _latent_ticks(axis: Any, drawn: Any, name: str, n: int) -> None:
+    """The latents' values along the grid."""
+    if name in drawn.coords:
+        at = np.arange(n) if n <= 12 else np.linspace(0, n - 1, 5).round().astype(int)
+        values = drawn.coords[name].values
+        axis.set_ticks(at, [f"{values[i]:.1f}".replace("-", "−") for i in at])
+    axis.set_label_text(label(name, "prior sd"))
+
+
+def _settled(losses: list[NDArray]) -> tuple[float, float]:
+    """Limits that show the end of the fit, where the first epochs would dwarf it."""
+    finite = [values[np.isfinite(values)] for values in losses]
+    late = np.concatenate([values[len(values) // 20 :] for values in finite])
+    if not late.size:
+        return 0.0, 1.0
+    low, high = late.min(), np.percentile(late, 97)
+    room = 0.08 * (high - low) or 1.0
+    return low - room, high + 3 * room
+
+
+def _information(ax: Axes, table: Any, epoch: NDArray) -> None:
+    """What each factor of the model carries: its Kullback-Leibler divergence from the prior."""
+    names = [c for c in table.columns if c.startswith("kl_")]
+    for i, (name, colour) in enumerate(zip(names, style.CYCLE * 4, strict=False)):
+        line = "-" if i < len(style.CYCLE) else ":"
+        ax.plot(epoch, table[name], color=colour, ls=line, label=name.removeprefix("kl_"))
+    ax.set(xlabel="epoch (passes through the data)", ylabel="KL from the prior (nat per signal)")
+    ax.set_title("information in each factor")
+    ax.set_ylim(bottom=0)
+    if names:
+        ax.legend(loc="best")
+
+
+def _stacked(ax: Axes, axis: NDArray, rows: NDArray) -> None:
+    """Components one below the other, the first on top."""
+    for i, row in enumerate(rows):
+        reach = np.abs(row).max() or 1.0
+        ax.axhline(-i, color=style.FAINT, lw=0.4)
+        ax.plot(axis, -i + 0.45 * row / reach, color=style.BLUE)
+    ax.set_yticks(-np.arange(len(rows)), [str(i + 1) for i in range(len(rows))])
+    ax.set_xlim(axis[0], axis[-1])
+
+
+def _explained(ax: Axes, explained: NDArray) -> None:
+    """The share of the variance explained by the first components together."""
+    total = 100 * np.cumsum(explained)
+    number = np.arange(1, len(total) + 1)
+    ax.plot(number, total, "o-", ms=3, color=style.BLUE)
+    ax.axhline(95, color=style.INK, lw=0.8, ls="--")
+    enough = int(np.argmax(total >= 95)) + 1 if (total >= 95).any() else 0
+    told = f"95 % with {enough} components" if enough else f"95 % not reached with {len(total)}"
+    ax.annotate(told, (number[-1], 95), xytext=(0, -10), textcoords="offset points", ha="right", fontsize=7)
+    ax.set(
+        xlabel="components (count)",
+        ylabel="variance explained together (%)",
+        ylim=(0, 104),
+        title="how many are needed",
+    )

@@ -1,0 +1,257 @@
+"""Figures of what was found for every signal: shifts, shape latents, maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from shapeshift.errors import ShapeshiftError
+from shapeshift.show import style
+from shapeshift.show.labels import label, limits, literal, quantity, shift_label, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from shapeshift.fit.posterior import Posterior
+
+_MANY = 4000  # marks beyond which they are drawn as pixels, also in a vector file
+
+
+@style.styled
+def shift_histogram(p: Posterior) -> Figure:
+    """All shifts, sorted, with error bars of one standard deviation; their histogram beside them.
+
+    Parameters
+    ----------
+    p : Posterior
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.34)
+    sorted_ax, count_ax, sd_ax = figure.subplots(1, 3, width_ratios=(1.5, 1, 1.2))
+    count_ax.sharey(sorted_ax)
+    order = np.argsort(p.shift, kind="stable")
+    rows = spread(len(order), 2000)
+    _with_error(sorted_ax, rows + 1, p.shift[order[rows]], p.shift_sd[order[rows]])
+    sorted_ax.set(xlabel="signal, sorted by shift (count)", ylabel=shift_label(p), xlim=(0, len(order) + 1))
+    sorted_ax.set_title(f"shifts, sd {np.nanstd(p.shift):.3g}")
+    good = p.shift[np.isfinite(p.shift)]
+    count_ax.hist(good, bins=_bins(good), orientation="horizontal", color=style.BLUE, alpha=0.75)
+    count_ax.tick_params(labelleft=False)
+    count_ax.set(xlabel="signals in a bin (count)", title="histogram")
+    _error_bars(sd_ax, p)
+    return figure
+
+
+@style.styled
+def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
+    """A quantity at its place: signals that were measured on a two-dimensional map.
+
+    Parameters
+    ----------
+    p : Posterior
+    what : str
+        "shift", "z1", "z2", ..., or one of these with "_sd"; "noise_sd", "log_evidence".
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If the signals are no map, or there is no such quantity.
+    """
+    layout = p.to_dataset()["shift"]
+    if layout.ndim != 2:
+        raise ShapeshiftError(
+            f"got signals with the dimensions {tuple(layout.dims)}, needed a map of two: use plot.sequence"
+        )
+    values, _, text = quantity(p, what)
+    (y, x), ((bottom, top, y_label), (left, right, x_label)) = (
+        layout.dims,
+        [_edge(layout, d) for d in layout.dims],
+    )
+    figure, ax = style.one(ax, style.SINGLE, style.SINGLE * _height(layout, left, right, bottom, top))
+    low, high = limits(values, 0.5, 99.5)
+    ax.set_facecolor("#BBBBBB")
+    image = ax.imshow(
+        values.reshape(layout.shape),
+        extent=(left, right, bottom, top),
+        cmap=style.QUANTITY,
+        vmin=low,
+        vmax=high,
+        origin="lower",
+        aspect="equal" if _alike(layout, str(y), str(x)) else "auto",
+    )
+    ax.set(xlabel=x_label, ylabel=y_label)
+    ax.spines[["top", "right"]].set_visible(True)
+    style.bar(figure, [ax], image, text)
+    return figure
+
+
+@style.styled
+def sequence(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
+    """A quantity against the signals' order, with error bars; flagged signals are marked.
+
+    Parameters
+    ----------
+    p : Posterior
+    what : str
+        As in `map`.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    values, sd, text = quantity(p, what)
+    figure, ax = style.one(ax, style.DOUBLE, style.DOUBLE * 0.3)
+    at, at_label = _order(p)
+    ax.errorbar(
+        at, values, None if sd is None else sd, fmt="o", ms=2, lw=0.6, color=style.BLUE, ecolor=style.FAINT,
+        rasterized=len(values) > _MANY,
+    )  # fmt: skip
+    flagged = np.asarray(p.flags) != ""
+    if flagged.any():
+        ax.plot(at[flagged], values[flagged], "x", ms=4, color=style.VERMILLION)
+        ax.set_title(f"× flagged: {int(flagged.sum())} of {len(values)}", color=style.VERMILLION)
+    ax.set(xlabel=at_label, ylabel=text)
+    return figure
+
+
+@style.styled
+def latent(
+    p: Posterior, color: Any = "shift", *, color_label: str | None = None, ax: Axes | None = None
+) -> Figure:
+    """Shape latents, one mark a signal: z2 against z1, or z1 against the shift where there is only one.
+
+    Parameters
+    ----------
+    p : Posterior
+    color : str, array (n,) or DataArray (n,)
+        What the colour tells: a quantity as in `map`, or numbers of your own.
+    color_label : str, optional
+        What the colour bar says; needed with a plain array.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If `color` is not one number for every signal.
+    """
+    values, text = _colour(p, color, color_label)
+    down, _, down_label = quantity(p, "z2" if p.z.shape[1] > 1 else "z1")
+    across, _, across_label = quantity(p, "z1" if p.z.shape[1] > 1 else "shift")
+    figure, ax = style.one(ax, style.SINGLE, style.SINGLE * 0.8)
+    low, high = limits(values, 1, 99)
+    order = np.random.default_rng(0).permutation(len(values))  # no colour lies on top of the others
+    size = float(np.clip(6000 / len(values), 2.5, 14))
+    marks = ax.scatter(
+        across[order], down[order], c=values[order], cmap=style.QUANTITY, s=size,
+        vmin=low, vmax=high, alpha=0.8, linewidths=0, rasterized=len(values) > _MANY,
+    )  # fmt: skip
+    ax.set(xlabel=across_label, ylabel=down_label)
+    marks_bar = marks if np.isfinite(values).any() else None
+    if marks_bar is not None:
+        style.bar(figure, [ax], marks, text)
+    return figure
+
+
+def _with_error(ax: Axes, at: NDArray, values: NDArray, sd: NDArray) -> None:
+    ax.errorbar(
+        at,
+        values,
+        sd,
+        fmt="none",
+        ecolor=style.ORANGE,
+        elinewidth=0.5,
+        label="± 1 sd",
+        rasterized=len(values) > 800,
+    )
+    ax.plot(at, values, ".", ms=1.6, color=style.BLUE, label="shift", rasterized=len(values) > _MANY)
+    ax.legend(loc="upper left", markerscale=3)
+
+
+def _error_bars(ax: Axes, p: Posterior) -> None:
+    """The distribution of the error bars, on a logarithmic scale: they often span decades."""
+    sd = p.shift_sd[np.isfinite(p.shift_sd) & (p.shift_sd > 0)]
+    if sd.size:
+        edges = np.geomspace(sd.min() * 0.9, sd.max() * 1.1, 31).tolist()
+        ax.hist(sd, bins=edges, color=style.ORANGE, alpha=0.85)
+        ax.axvline(float(np.median(sd)), color=style.INK, lw=0.8, ls="--")
+        ax.set_title(f"error bars, median {np.median(sd):.2g}")
+    ax.set(xscale="log", xlabel=shift_label(p, "sd of shift"), ylabel="signals in a bin (count)")
+    decades = np.log10(sd.max() / sd.min()) if sd.size else 1.0
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.6 else (1,)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _bins(values: NDArray) -> int:
+    """Freedman and Diaconis's number of bins, within reason."""
+    low, high = np.percentile(values, (25, 75)) if values.size else (0.0, 1.0)
+    width = 2 * (high - low) / max(len(values), 1) ** (1 / 3)
+    return int(np.clip(np.ptp(values) / width if width > 0 else 10, 10, 80)) if values.size else 10
+
+
+def _colour(p: Posterior, color: Any, text: str | None) -> tuple[NDArray, str]:
+    if isinstance(color, str):
+        values, _, named = quantity(p, color)
+        return values, text or named
+    values = np.asarray(color, dtype=float).ravel()
+    if values.shape != p.shift.shape:
+        raise ShapeshiftError(
+            f"got {values.size} numbers for the colour, needed {p.shift.size}: one for every signal"
+        )
+    attrs = getattr(color, "attrs", {})
+    return values, text or label(str(getattr(color, "name", None) or "colour"), attrs.get("units", ""))
+
+
+def _edge(layout: Any, dim: Any) -> tuple[float, float, str]:
+    """Outer edges of the first and last pixel along a dimension, and its label."""
+    n = layout.sizes[dim]
+    if dim not in layout.coords or not np.issubdtype(layout.coords[dim].dtype, np.number):
+        return -0.5, n - 0.5, label(str(dim), "pixel")
+    at = layout.coords[dim].values.astype(float)
+    half = (at[-1] - at[0]) / (n - 1) / 2 if n > 1 else 0.5
+    return (
+        float(at[0] - half),
+        float(at[-1] + half),
+        label(str(dim), layout.coords[dim].attrs.get("units", "")),
+    )
+
+
+def _alike(layout: Any, y: str, x: str) -> bool:
+    """Whether both sides are lengths of one kind, so that pixels keep their proportions."""
+    units = [layout.coords[d].attrs.get("units", "") if d in layout.coords else "" for d in (y, x)]
+    shape = layout.shape
+    return units[0] == units[1] and max(shape) <= 4 * min(shape)
+
+
+def _height(layout: Any, left: float, right: float, bottom: float, top: float) -> float:
+    """Height over width of the figure, so that the map fills it."""
+    if not _alike(layout, *[str(d) for d in layout.dims]):
+        return 0.85
+    return float(np.clip(abs(top - bottom) / abs(right - left) * 0.78 + 0.1, 0.35, 1.6))
+
+
+def _order(p: Posterior) -> tuple[NDArray, str]:
+    """Where the signals stand in a sequence: their coordinate where there is one, else their number."""
+    layout = p.to_dataset()["shift"]
+    if layout.ndim == 1 and layout.dims[0] in layout.coords:
+        coordinate = layout.coords[layout.dims[0]]
+        if np.issubdtype(coordinate.dtype, np.number):
+            return coordinate.values, label(str(layout.dims[0]), coordinate.attrs.get("units", ""))
+    return np.arange(layout.size), literal("signal (number)")

@@ -1,0 +1,111 @@
+"""Figures that hold what was found against what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shapeshift.errors import ShapeshiftError
+from shapeshift.show import style
+from shapeshift.show.labels import shift_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+
+    from shapeshift.analysis.calibration import Calibration
+    from shapeshift.fit.posterior import Posterior
+
+
+@style.styled
+def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift") -> Figure:
+    """Shifts against known ones on the diagonal, with error bars; what is left over below.
+
+    Where zero is is a convention, so the median difference is taken off first, and told.
+
+    Parameters
+    ----------
+    p : Posterior
+    truth : array (n,)
+        Known shifts, axis units.
+    known : str
+        What the known shift is called.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is not one known shift for every signal.
+
+    """
+    true = np.asarray(truth, dtype=float).ravel()
+    if true.shape != p.shift.shape:
+        raise ShapeshiftError(f"got {true.size} known shifts, needed {p.shift.size}: one for every signal")
+    zero = float(np.nanmedian(p.shift - true))
+    left = p.shift - zero - true
+    figure = style.sheet(style.SINGLE, style.SINGLE * 1.2)
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    ends = np.array([np.nanmin(true), np.nanmax(true)])
+    top.plot(ends, ends, color=style.INK, lw=0.8, ls="--", label="equal", zorder=3)
+    _marks(top, true, p.shift - zero, p.shift_sd)
+    top.set_ylabel(shift_label(p, "shift"))
+    top.set_title(f"zero moved by {-zero:+.3g}; rms difference {np.sqrt(np.nanmean(left**2)):.2g}")
+    top.legend(loc="upper left")
+    _marks(below, true, left, p.shift_sd)
+    below.axhline(0, color=style.INK, lw=0.8, ls="--", zorder=3)
+    reach = float(np.nanpercentile(np.abs(left), 99.5)) * 1.15 or 1.0
+    below.set(ylim=(-reach, reach), xlabel=shift_label(p, known), ylabel=shift_label(p, "difference"))
+    return figure
+
+
+@style.styled
+def calibration(cal: Calibration, *, ax: Axes | None = None) -> Figure:
+    """How often the error bars contain the truth, against how often they should.
+
+    Parameters
+    ----------
+    cal : Calibration
+        From `analysis.calibrate`.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = style.one(ax, style.SINGLE, style.SINGLE * 0.8)
+    expected = np.array([0.6827, 0.95])
+    found = np.array([cal.coverage68, cal.coverage95])
+    # two standard deviations of a binomial share
+    reach = 2 * np.sqrt(expected * (1 - expected) / max(cal.n, 1))
+    ax.plot([0, 100], [0, 100], color=style.INK, lw=0.8, ls="--", label="honest error bars")
+    ax.errorbar(
+        100 * expected, 100 * found, 100 * reach, fmt="o", color=style.VERMILLION, ms=5, capsize=2,
+        label=f"{cal.n} held-out signals",
+    )  # fmt: skip
+    for at, value in zip(expected, found, strict=True):
+        ax.annotate(
+            f"{100 * value:.1f} %",
+            (100 * at, 100 * value),
+            xytext=(7, -9),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    ax.set(
+        xlabel="interval's nominal share (%)", ylabel="truth found inside (%)", xlim=(50, 104), ylim=(50, 104)
+    )
+    ax.set_title(f"efficiency {cal.efficiency:.2f} (1: the matched-filter bound)")
+    ax.legend(loc="upper left")
+    return figure
+
+
+def _marks(ax: Axes, at: NDArray, values: NDArray, sd: NDArray) -> None:
+    many = len(values) > 500
+    bars = style.BLUE + ("44" if many else "")
+    ax.errorbar(
+        at, values, sd, fmt="o", ms=1.3, mew=0, lw=0.4, color=style.BLUE, ecolor=bars, rasterized=many
+    )

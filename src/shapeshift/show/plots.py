@@ -1,0 +1,24 @@
+"""Every figure of the package: each function returns a matplotlib Figure and shows nothing by itself."""
+
+from shapeshift.show.figures_fit import components, loss, manifold
+from shapeshift.show.figures_posterior import latent, map, sequence, shift_histogram
+from shapeshift.show.figures_signals import alignment, heatmap, residuals, signals
+from shapeshift.show.figures_truth import against_truth, calibration
+from shapeshift.show.style import save
+
+__all__ = [
+    "against_truth",
+    "alignment",
+    "calibration",
+    "components",
+    "heatmap",
+    "latent",
+    "loss",
+    "manifold",
+    "map",
+    "residuals",
+    "save",
+    "sequence",
+    "shift_histogram",
+    "signals",
+]
