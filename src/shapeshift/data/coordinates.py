@@ -1,0 +1,181 @@
+"""The border: whatever is handed in becomes a checked stack of signals on a uniform axis.
+
+This is the only place where axis units and canonical units (the window is [-1, 1]) convert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shapeshift.errors import ShapeshiftError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+UNIFORM = 1e-3  # steps of the axis may differ by this share before the signals are resampled
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A uniform, increasing axis: its values (P,), name and units."""
+
+    values: np.ndarray
+    name: str = "sample"
+    units: str = ""
+
+    @property
+    def half(self) -> float:
+        """Half the window, in axis units: one canonical unit."""
+        return float(self.values[-1] - self.values[0]) / 2
+
+    @property
+    def centre(self) -> float:
+        return float(self.values[-1] + self.values[0]) / 2
+
+    @property
+    def step(self) -> float:
+        """Distance of two samples, in axis units."""
+        return 2 * self.half / (len(self.values) - 1)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Checked signals (n, P) on a uniform axis, and how to give results back in kind."""
+
+    values: np.ndarray
+    axis: Axis
+    given: Any = None  # the DataArray that came in, or None for plain arrays
+    notes: tuple[str, ...] = field(default=())
+
+    def per_signal(self, array: np.ndarray, name: str, units: str = "") -> xr.DataArray:
+        """A value per signal as a DataArray with the map dimensions restored."""
+        import xarray as xr
+
+        if self.given is None:
+            return xr.DataArray(array, dims="signal", name=name, attrs={"units": units})
+        dims = self.given.dims[:-1] or ("signal",)
+        coords = {k: v for k, v in self.given.coords.items() if set(v.dims) <= set(dims)}
+        shape = self.given.shape[:-1] or (len(array),)
+        return xr.DataArray(array.reshape(shape), dims=dims, coords=coords, name=name, attrs={"units": units})
+
+    def like_given(self, signals: np.ndarray) -> Any:
+        """Signals (n, P) back in the kind, and on the map, they came in."""
+        if self.given is None:
+            return signals
+        import xarray as xr
+
+        kept = {k: v for k, v in self.given.coords.items() if self.given.dims[-1] not in v.dims}
+        shape = (*self.given.shape[:-1], len(self.axis.values))
+        along = xr.Variable(self.axis.name, self.axis.values, attrs={"units": self.axis.units})
+        dims = (*self.given.dims[:-1], self.axis.name)
+        out = xr.DataArray(signals.reshape(shape), dims=dims, coords=kept, attrs=dict(self.given.attrs))
+        return out.assign_coords({self.axis.name: along})
+
+
+def as_stack(X: Any, x: Any = None) -> Stack:
+    """Check signals and put them on a uniform, increasing axis.
+
+    Parameters
+    ----------
+    X : array (n, P), or xarray.DataArray (..., P) whose last dimension is the signal's axis
+    x : array (P,), optional
+        Axis of a plain array; by default 0, 1, 2, ... samples.
+
+    Raises
+    ------
+    ShapeshiftError
+        Not numeric, complex, not at least 2-D, too short, NaN or inf, or an axis with repeats.
+    """
+    given = X if hasattr(X, "dims") and hasattr(X, "coords") else None
+    values = _numeric(given.values if given is not None else X)
+    if values.ndim == 1 and given is not None:
+        values = values[None]
+    if values.ndim < 2:
+        raise ShapeshiftError(
+            f"Expected 2D array of signals (n, samples), got an array of shape {values.shape}. "
+            "Reshape your data: one signal a row, X.reshape(1, -1) for a single one."
+        )
+    if given is None and values.ndim > 2:
+        raise ShapeshiftError(
+            f"Found array with dim {values.ndim}, needed (n, samples): reshape a map to one signal a row."
+        )
+    axis = _axis(given, x, values.shape[-1])
+    values = values.reshape(-1, values.shape[-1])
+    _refuse_gaps(values)
+    order = np.argsort(axis.values, kind="stable")
+    notes: list[str] = []
+    if not np.array_equal(order, np.arange(len(order))):
+        values, axis = values[:, order], Axis(axis.values[order], axis.name, axis.units)
+        notes.append("the axis was not increasing: samples were sorted by it")
+    steps = np.diff(axis.values)
+    if len(steps) and steps.min() <= 0:
+        raise ShapeshiftError("the axis holds a value twice: give every sample its own axis value.")
+    if len(steps) and np.ptp(steps) > UNIFORM * steps.mean():
+        uniform = np.linspace(axis.values[0], axis.values[-1], len(axis.values))
+        values = resample(values, axis.values, uniform)
+        axis = Axis(uniform, axis.name, axis.units)
+        notes.append("the axis was not uniform: signals were resampled to as many equal steps")
+    return Stack(np.ascontiguousarray(values), axis, given, tuple(notes))
+
+
+def resample(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Signals (n, P) on ``old``, interpolated to ``new`` by shape-preserving cubics (PCHIP)."""
+    from scipy.interpolate import PchipInterpolator
+
+    return PchipInterpolator(old, values, axis=1)(new)
+
+
+def _numeric(values: Any) -> np.ndarray:
+    import scipy.sparse as sp
+
+    if sp.issparse(values):
+        raise TypeError("Sparse data was passed, but dense data is required: use X.toarray().")
+    array = np.asarray(values)
+    if np.iscomplexobj(array):
+        raise ShapeshiftError(
+            "Complex data not supported: got complex numbers, needed real ones; fit np.abs(X), np.angle(X) or X.real."
+        )
+    try:
+        return array.astype(np.float64) if array.dtype != np.float64 else array
+    except TypeError as error:
+        raise TypeError(f"argument must be a string, a bytes-like object or a number: {error}") from error
+    except ValueError as error:
+        raise ShapeshiftError(
+            f"got signals that are not all numbers ({error}): convert or drop these columns."
+        ) from error
+
+
+def _axis(given: Any, x: Any, length: int) -> Axis:
+    name, units = "sample", ""
+    if given is not None:
+        name = str(given.dims[-1])
+        if name in given.coords:
+            coordinate = given.coords[name]
+            units = str(coordinate.attrs.get("units", ""))
+            x = coordinate.values if x is None else x
+    axis = np.arange(length, dtype=float) if x is None else np.asarray(x, dtype=float).ravel()
+    if len(axis) != length:
+        raise ShapeshiftError(
+            f"got an axis of {len(axis)} values for signals of {length} samples: they must agree."
+        )
+    if not np.isfinite(axis).all():
+        raise ShapeshiftError("the axis holds NaN or inf: give every sample a finite axis value.")
+    return Axis(axis, name, units)
+
+
+def _refuse_gaps(values: np.ndarray) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        rows, columns = np.unique(np.nonzero(bad)[0]), np.unique(np.nonzero(bad)[1])
+        raise ShapeshiftError(
+            f"Input X contains NaN or infinity in {len(rows)} of {len(values)} signals (rows {_some(rows)}; samples "
+            f"{_some(columns)}), needed finite numbers: drop those rows or samples, or fill them in."
+        )
+
+
+def _some(numbers: np.ndarray, most: int = 6) -> str:
+    shown = ", ".join(str(i) for i in numbers[:most])
+    return shown + (f", ... {len(numbers) - most} more" if len(numbers) > most else "")

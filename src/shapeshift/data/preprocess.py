@@ -1,0 +1,68 @@
+"""Frozen, invertible steps between the data and the model, and the noise of a signal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shapeshift.errors import ShapeshiftError
+
+NORMALISATIONS = ("max", "area", "sd", "minmax")
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = (x - offset) / gain, per signal or for all; ``undo`` is its inverse."""
+
+    offset: np.ndarray
+    gain: np.ndarray
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.offset) / self.gain
+
+    def undo(self, y: np.ndarray) -> np.ndarray:
+        return y * self.gain + self.offset
+
+
+def per_signal(x: np.ndarray, how: str | None) -> Affine:
+    """Normalisation of every signal (n, P) by itself.
+
+    Parameters
+    ----------
+    how : None, "max", "area", "sd" or "minmax"
+        None leaves amplitudes alone (they are then part of the shape). "max": largest value 1;
+        "area": mean absolute value 1; "sd": mean 0, sd 1; "minmax": from 0 to 1.
+    """
+    one = np.ones((len(x), 1))
+    if how is None:
+        return Affine(0 * one, one)
+    if how not in NORMALISATIONS:
+        raise ShapeshiftError(f"got normalise={how!r}, needed None or one of {', '.join(NORMALISATIONS)}.")
+    if how == "max":
+        offset, gain = 0 * one, x.max(1, keepdims=True)
+    elif how == "area":
+        offset, gain = 0 * one, np.abs(x).mean(1, keepdims=True)
+    elif how == "sd":
+        offset, gain = x.mean(1, keepdims=True), x.std(1, keepdims=True)
+    else:
+        offset, gain = x.min(1, keepdims=True), np.ptp(x, axis=1)[:, None]
+    return Affine(offset, np.where(gain > 0, gain, 1.0))
+
+
+def whole_set(x: np.ndarray) -> Affine:
+    """Mean 0 and sd 1 over the whole set: amplitudes keep their ratios."""
+    sd = float(x.std())
+    return Affine(np.array(float(x.mean())), np.array(sd if sd > 0 else 1.0))
+
+
+def noise_sd(x: np.ndarray) -> np.ndarray:
+    """Noise of every signal (n,), from the median absolute second difference.
+
+    sd = median |x_{p-1} - 2 x_p + x_{p+1}| / (0.6745 sqrt 6), for white Gaussian noise on a signal
+    that is smooth on the scale of a sample (the robust estimator of Donoho & Johnstone 1994,
+    Biometrika 81, 425, on second differences).
+    """
+    if x.shape[1] < 5:
+        return np.zeros(len(x))
+    return np.median(np.abs(np.diff(x, 2, axis=1)), axis=1) / (0.6745 * np.sqrt(6.0))

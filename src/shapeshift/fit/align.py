@@ -1,0 +1,120 @@
+"""Global alignment: whole-sample lags by correlation, the start that cannot get lost.
+
+Every signal is explained as ``x_p = a T_{p - l} + b`` with its own gain a >= 0, offset b and lag l;
+for all lags at once the best a and b are closed-form and the sums over samples are correlations,
+done by FFT. The template T, on a grid wider than the window, is the least-squares mean of the
+aligned signals; the two are refined in turns (Woody 1967, Med. Biol. Eng. 5, 539).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+RIDGE = 0.02  # share of the template's energy below which a lag cannot claim a large gain
+
+
+class Alignment(NamedTuple):
+    """Lags (n,) in samples, the template on its wider grid (P + 2 reach,), and how well they explain."""
+
+    lag: Tensor
+    template: Tensor
+    reach: int
+    unexplained: float
+
+
+def correlate(x: Tensor, templates: Tensor) -> Tensor:
+    """sum_p x_p T_{p + j} for every j: x (n, P), templates (k, C) -> (n, k, C - P + 1)."""
+    size = next_fast_len(templates.shape[1], real=True)
+    spectrum = torch.fft.rfft(x, size).conj()[:, None] * torch.fft.rfft(templates, size)
+    return torch.fft.irfft(spectrum, size)[..., : templates.shape[1] - x.shape[1] + 1]
+
+
+def window_sums(template: Tensor, length: int) -> Tensor:
+    """Sum of the template under every position of a window of ``length`` samples."""
+    total = torch.nn.functional.pad(template.double().cumsum(-1), (1, 0))
+    return (total[..., length:] - total[..., :-length]).to(template.dtype)
+
+
+def explained(x: Tensor, template: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of squares explained at every lag, and the gain there: (n, 2 reach + 1) each.
+
+    Column j is lag ``reach - j``; columns are returned flipped, so that lags increase.
+    """
+    length = x.shape[1]
+    y = x - x.mean(1, keepdim=True)
+    mean = window_sums(template, length) / length
+    variance = window_sums(template.square(), length) - length * mean.square()
+    variance = variance.clamp_min(0) + RIDGE * variance.max()
+    covariance = correlate(y, template[None])[:, 0].clamp_min(0)
+    return (covariance.square() / variance).flip(1), (covariance / variance).flip(1)
+
+
+def fit_template(x: Tensor, lag: Tensor, gain: Tensor, offset: Tensor, weight: Tensor, reach: int) -> Tensor:
+    """Least-squares template (P + 2 reach,) at known lags; held constant where nothing was seen."""
+    n, length = x.shape
+    at = torch.arange(length)[None] - lag[:, None] + reach
+    top = torch.zeros(length + 2 * reach)
+    bottom = torch.zeros_like(top)
+    top.index_add_(0, at.flatten(), (weight * gain)[:, None].mul(x - offset[:, None]).flatten())
+    bottom.index_add_(0, at.flatten(), (weight * gain.square())[:, None].expand(n, length).flatten())
+    seen = bottom > 1e-3 * bottom.max()
+    where = torch.nonzero(seen)[:, 0]
+    nearest = torch.arange(len(top)).clamp(int(where[0]), int(where[-1]))
+    return (top / bottom.clamp_min(1e-12))[nearest]
+
+
+def _iterate(x: Tensor, weight: Tensor, template: Tensor, reach: int, rounds: int) -> Alignment:
+    """Lags and template in turns."""
+    lags = torch.arange(-reach, reach + 1)
+    penalty = 0.5 * (lags / (0.6 * x.shape[1])).square()
+    total = (x - x.mean(1, keepdim=True)).square().sum(1)
+    for turn in range(rounds):
+        gained, gains = explained(x, template)
+        best = (gained * weight[:, None] - penalty).argmax(1)
+        gain, lag = gains.gather(1, best[:, None])[:, 0], lags[best]
+        left = ((total - gained.gather(1, best[:, None])[:, 0]) * weight).sum() / (total * weight).sum()
+        if turn == rounds - 1:
+            break
+        at = reach - lag
+        mean = window_sums(template, x.shape[1]) / x.shape[1]
+        offset = x.mean(1) - gain * mean[at]
+        template = fit_template(x, lag, gain, offset, weight, reach)
+        scale = (template - template.mean()).square().mean().sqrt().clamp_min(1e-12)
+        template = (template - template.mean()) / scale
+        centre = int(lag.double().mean().round())  # the frame follows the signals, not the first guess
+        template = torch.roll(template, centre)
+    return Alignment(lag, template, reach, float(left))
+
+
+def align(x: Tensor, noise_sd: Tensor, generator: torch.Generator, *, starts: int = 4) -> Alignment:
+    """Lags of all signals, from several first templates; the best-explained start is kept.
+
+    Parameters
+    ----------
+    x : Tensor (n, P)
+    noise_sd : Tensor (n,)
+        Noise of every signal: those with more of it weigh less.
+    generator : torch.Generator
+        Picks the signals that serve as first templates (besides the mean of all).
+    """
+    n, length = x.shape
+    reach = length - max(2, length // 8)
+    weight = 1 / (noise_sd.square() + 0.05 * x.var(1).mean().clamp_min(1e-12))
+    some = torch.randperm(n, generator=generator)[:600]
+    energy = x[some].var(1) * weight[some]
+    strong = some[torch.multinomial(energy.clamp_min(1e-9), min(starts, len(some)), generator=generator)]
+    firsts = [x.mean(0), *x[strong]]
+    tries = [_iterate(x[some], weight[some], _widen(t, reach), reach, 6) for t in firsts]
+    best = min(tries, key=lambda a: a.unexplained)
+    return _iterate(x, weight, best.template, reach, 4)
+
+
+def _widen(signal: Tensor, reach: int) -> Tensor:
+    """A signal on the wider grid, held constant beyond its ends."""
+    index = torch.arange(-reach, len(signal) + reach).clamp(0, len(signal) - 1)
+    y = signal[index]
+    return (y - y.mean()) / (y - y.mean()).square().mean().sqrt().clamp_min(1e-12)

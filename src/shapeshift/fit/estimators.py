@@ -1,0 +1,431 @@
+"""Estimators with scikit-learn's manners around the one model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from shapeshift.data import preprocess
+from shapeshift.data.coordinates import Axis, Stack, as_stack
+from shapeshift.errors import ShapeshiftError
+from shapeshift.fit import checkpoint, recipe
+from shapeshift.fit.options import check_choices, design_of, plan_of, scaling_of
+from shapeshift.fit.posterior import Posterior
+from shapeshift.fit.reading import drawn, pose_tensor, posterior_of
+from shapeshift.fit.restore import described, restored
+from shapeshift.fit.train import History
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@final
+class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Variational autoencoder whose one pose latent can only move the pattern.
+
+    Parameters
+    ----------
+    n_latent : int
+        Shape latents K >= 1. Those the data do not need collapse to their prior.
+    warps : tuple of str
+        ``("shift",)``, or ``()`` for the ordinary VAE.
+    decoder : "template", "coordinate" or torch module
+        The canonical signal on a wider grid, read by cubic splines (fast); the article's network of
+        the coordinate; or an own module that maps z (B, K) to a field, a function of coordinates
+        (B, P, 1) that returns values (B, P).
+    encoder : torch module, optional
+        An own module that maps moved-back signals (B, P) and their masks (B, P) to
+        :class:`~shapeshift.model.latents.Factors`.
+    likelihood : str
+        "gaussian", "student-t" (spikes), "poisson" (counts), "bernoulli" (zeros and ones) or
+        "continuous-bernoulli" (numbers from 0 to 1).
+    shift_sd : float, optional
+        Standard deviation of the shift's prior in axis units. By default found from the data.
+    zero : "reference", "peak" or "centroid"
+        What shift 0 means, see :mod:`shapeshift.fit.gauge`; may be changed after the fit.
+    normalise : None, "max", "area", "sd" or "minmax"
+        Of every signal by itself, undone in :meth:`reconstruct`.
+    epochs : int, optional
+        By default as many as make up about 700 optimiser steps.
+    batch_size : int
+    learning_rate : float
+        Peak of the one-cycle schedule.
+    held_out : float
+        Share of the signals that judges when to stop.
+    patience : int, optional
+        Epochs without a better held-out loss before training stops; by default a third of all.
+    kl_weight : float, mapping or callable
+        Weight of the KL terms: one number, ``{"shift": 1.0, "z": 1.0}``, or a function of the share
+        of training done (0 to 1) that returns such a mapping.
+    width, depth : int
+        Hidden units of a layer, and hidden layers, of encoder and decoder.
+    progress : bool
+        Show a progress bar on stderr.
+    random_state : int, RandomState or None
+        Same seed, same machine: the same numbers to the bit.
+
+    Attributes
+    ----------
+    axis_ : ndarray (length,)
+    axis_name_, axis_units_ : str
+    shift_sd_ : float
+        Prior sd of the shift in axis units (0 without the warp).
+    history_ : History
+    converged_ : bool
+    fit_seconds_ : float
+    n_signals_ : int
+    origin_ : float
+        Axis value at which shift is 0.
+    zero_ : str
+        The zero in a sentence.
+    options_ : dict
+        Every option as it was resolved.
+    notes_ : tuple of str
+        What was done to the axis of the data.
+    n_features_in_ : int
+
+    References
+    ----------
+    Ziatdinov & Kalinin 2021, arXiv:2104.10207; Bepler et al. 2019, arXiv:1909.11663.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=300, seed=0)
+    >>> model = ss.ShiftVAE(epochs=10).fit(X)
+    >>> p = model.posterior(X)
+    >>> p.shift.shape, p.z.shape
+    ((300,), (300, 2))
+    """
+
+    def __init__(
+        self,
+        n_latent: int = 2,
+        *,
+        warps: tuple[str, ...] = ("shift",),
+        decoder: Any = "template",
+        encoder: Any = None,
+        likelihood: str = "gaussian",
+        shift_sd: float | None = None,
+        zero: str = "reference",
+        normalise: str | None = None,
+        epochs: int | None = None,
+        batch_size: int = 128,
+        learning_rate: float = 4e-3,
+        held_out: float = 0.1,
+        patience: int | None = None,
+        kl_weight: Any = 1.0,
+        width: int = 128,
+        depth: int = 2,
+        progress: bool = False,
+        random_state: Any = 0,
+    ) -> None:
+        self.n_latent = n_latent
+        self.warps = warps
+        self.decoder = decoder
+        self.encoder = encoder
+        self.likelihood = likelihood
+        self.shift_sd = shift_sd
+        self.zero = zero
+        self.normalise = normalise
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.held_out = held_out
+        self.patience = patience
+        self.kl_weight = kl_weight
+        self.width = width
+        self.depth = depth
+        self.progress = progress
+        self.random_state = random_state
+
+    # -- fitting ---------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, *, x: Any = None) -> ShiftVAE:
+        """Fit to signals.
+
+        Parameters
+        ----------
+        X : array (n, length) or xarray.DataArray (..., length)
+            The last dimension is the axis of the signals; others may form a map.
+        y : ignored
+        x : array (length,), optional
+            Axis of a plain array.
+
+        Returns
+        -------
+        ShiftVAE
+
+        Raises
+        ------
+        ShapeshiftError
+            Data or options that cannot be used; the message says what is needed.
+        """
+        check_choices(self)
+        stack = self._stack(X, x, reset=True)
+        begin = time.perf_counter()
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        generator = torch.Generator().manual_seed(seed)
+        self._adopt(stack)
+        normalised = preprocess.per_signal(stack.values, self.normalise).apply(stack.values)
+        self.scaling_ = scaling_of(self.likelihood, normalised)
+        values, noise = self._tensors(stack)
+        plan = plan_of(self, len(values))
+        with _progress(self.progress, plan.epochs) as on_epoch:
+            design = design_of(self, normalised, self._axis)
+            self.fitted_ = recipe.fit(design, plan, values, noise, generator, on_epoch=on_epoch)
+        self.fit_seconds_ = time.perf_counter() - begin
+        self._conclude(len(values), plan.epochs)
+        return self
+
+    def _adopt(self, stack: Stack) -> None:
+        axis = stack.axis
+        self.axis_, self.axis_name_, self.axis_units_ = axis.values, axis.name, axis.units
+        self.notes_ = stack.notes
+
+    def _conclude(self, n_signals: int, epochs: int) -> None:
+        warps = self.fitted_.vae.warps
+        self.shift_sd_ = float(warps[0].prior_sd) * self._axis.half if len(warps) else 0.0
+        self.n_signals_ = n_signals
+        self.converged_ = self.history_.stopped in ("finished", "patience")
+        resolved = {"epochs": epochs, "shift_sd": self.shift_sd_}
+        self.options_ = {k: _plain(v) for k, v in (self.get_params(deep=False) | resolved).items()}
+
+    @property
+    def history_(self) -> History:
+        """What happened while training, one entry an epoch."""
+        return self.fitted_.history
+
+    @property
+    def _axis(self) -> Axis:
+        return Axis(self.axis_, self.axis_name_, self.axis_units_)
+
+    @property
+    def origin_(self) -> float:
+        """Axis value at which shift is 0: the centre of the axis."""
+        return self._axis.centre
+
+    @property
+    def zero_(self) -> str:
+        """The convention of the zero, in a sentence."""
+        place = f"{self.origin_:.6g} {self.axis_units_}".strip() + " (the centre of the axis)"
+        return {
+            "reference": f"shift 0 puts the set's pattern (its mean centre of energy) at {place}; shapes are registered "
+            "so that changing the shape does not move the pattern",
+            "peak": f"shift 0 puts the highest point of a signal at {place}",
+            "centroid": f"shift 0 puts a signal's centre of energy at {place}",
+        }[self.zero]
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def posterior(self, X: Any, *, x: Any = None) -> Posterior:
+        """Shift, shape and noise of every signal, with error bars.
+
+        Parameters
+        ----------
+        X : as in :meth:`fit`
+
+        Returns
+        -------
+        Posterior
+        """
+        check_is_fitted(self, "fitted_")
+        check_choices(self)
+        stack = self._stack(X, x)
+        return posterior_of(self.fitted_, *self._tensors(stack), self.zero, self._gains(stack), self._axis, stack)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Shape latents (n, n_latent): means of the posterior."""
+        p = self.posterior(X)
+        dtype = getattr(X, "dtype", np.float64)
+        return p.z.astype(dtype if dtype in (np.float32, np.float64) else np.float64)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log evidence of the signals, in nats, in the units of the data."""
+        return float(self.posterior(X).log_evidence.mean())
+
+    def reconstruct(self, X: Any, *, x: Any = None) -> Any:
+        """The model's noise-free signals at the posterior, in kind and in the units of X."""
+        check_is_fitted(self, "fitted_")
+        stack = self._stack(X, x)
+        values, _, _ = drawn(self.fitted_, *self._tensors(stack))
+        own = preprocess.per_signal(stack.values, self.normalise)
+        return stack.like_given(own.undo(self.scaling_.undo(values)))
+
+    def align(self, X: Any, *, x: Any = None) -> Any:
+        """The signals themselves, moved back to shift 0; nan where nothing was measured."""
+        check_is_fitted(self, "fitted_")
+        stack = self._stack(X, x)
+        p = self.posterior(X, x=x)
+        return stack.like_given(_moved(stack.values, p.shift / self._axis.step))
+
+    def generate(self, z: Any, shift: Any = 0.0) -> np.ndarray:
+        """Noise-free signals (m, length) of shapes z (m, n_latent) at shifts (axis units).
+
+        With ``normalise``, amplitudes are those of normalised signals.
+        """
+        check_is_fitted(self, "fitted_")
+        shapes = torch.as_tensor(np.atleast_2d(np.asarray(z, dtype=np.float32)))
+        if shapes.shape[1] != self.n_latent:
+            raise ShapeshiftError(f"got z of {shapes.shape[1]} columns, needed n_latent = {self.n_latent}.")
+        moved = np.broadcast_to(np.asarray(shift, dtype=np.float64) / self._axis.half, (len(shapes),))
+        vae = self.fitted_.vae
+        with torch.no_grad():
+            pose = pose_tensor(self.fitted_, moved, shapes, self.zero)
+            values = vae.likelihood.mean(vae.values(pose, shapes))
+        return self.scaling_.undo(values.double().numpy())
+
+    def manifold(self, n: int = 10) -> xr.DataArray:
+        """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.
+
+        Points are the n quantiles of the prior, from 5 to 95 %, as in arXiv:1312.6114, appendix A;
+        latents after the second stay at 0.
+        """
+        import xarray as xr
+        from scipy.stats import norm
+
+        check_is_fitted(self, "fitted_")
+        points = norm.ppf(np.linspace(0.05, 0.95, n))
+        drawn_latents = min(2, self.n_latent)
+        z = np.zeros((n**drawn_latents, self.n_latent))
+        grids = np.meshgrid(*[points] * drawn_latents)
+        for k, grid in enumerate(grids):
+            z[:, k] = grid.ravel()
+        names = ["z2", "z1"][-drawn_latents:]
+        values = self.generate(z).reshape(*[n] * drawn_latents, -1)
+        out = xr.DataArray(values, dims=[*names, self.axis_name_], coords={k: points for k in names})
+        return out.assign_coords({self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
+        check_is_fitted(self, "fitted_")
+        checkpoint.write(path, *described(self))
+
+    # -- the border ------------------------------------------------------------------------------
+
+    def _stack(self, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
+        """Checked signals on this model's axis."""
+        named = hasattr(X, "dims") and hasattr(X, "coords")
+        stack = as_stack(X, x if x is not None or reset or named or not hasattr(self, "axis_") else None)
+        shown = stack.values if named or not hasattr(X, "columns") else X
+        validate_data(
+            self, shown, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=2 if reset else 1, ensure_min_features=2
+        )
+        if reset:
+            _refuse_constant(stack.values)
+            return stack
+        if (named or x is not None) and stack.axis.name in (self.axis_name_, "sample"):
+            _refuse_other_axis(stack.axis, self._axis)
+        return replace(stack, axis=self._axis)
+
+    def _tensors(self, stack: Stack) -> tuple[torch.Tensor, torch.Tensor]:
+        """Signals and noise in model units."""
+        own = preprocess.per_signal(stack.values, self.normalise)
+        values = self.scaling_.apply(own.apply(stack.values))
+        noise = preprocess.noise_sd(values)
+        return torch.from_numpy(values).float(), torch.from_numpy(noise).float()
+
+    def _gains(self, stack: Stack) -> np.ndarray:
+        """Data units per model unit, of every signal (n,)."""
+        return preprocess.per_signal(stack.values, self.normalise).gain[:, 0] * float(self.scaling_.gain)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_latent
+
+
+def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> ShiftVAE:
+    """Read a model that :meth:`ShiftVAE.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+    encoder, decoder : torch module, optional
+        The own modules the model was fitted with, if any: the file holds their weights, not their code.
+
+    Raises
+    ------
+    ShapeshiftError
+        No such file, damaged, foreign, or own modules missing.
+    """
+    model = ShiftVAE()
+    restored(model, *checkpoint.read(path), encoder=encoder, decoder=decoder)
+    return model
+
+
+def _moved(values: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Signals moved by -samples (n,), linear interpolation, nan outside what was measured."""
+    length = values.shape[1]
+    at = np.arange(length) + samples[:, None]
+    left = np.clip(np.floor(at).astype(int), 0, length - 2)
+    rest = at - left
+    rows = np.arange(len(values))[:, None]
+    out = (1 - rest) * values[rows, left] + rest * values[rows, left + 1]
+    return np.where((at >= 0) & (at <= length - 1), out, np.nan)
+
+
+def _refuse_constant(values: np.ndarray) -> None:
+    if (np.ptp(values, axis=1) == 0).all():
+        raise ShapeshiftError(
+            f"got {len(values)} signals that are all constant along the axis, needed signals with a pattern: "
+            "check which dimension is the axis (orientation)."
+        )
+
+
+def _refuse_other_axis(got: Axis, needed: Axis) -> None:
+    if not np.allclose(got.values, needed.values, rtol=0, atol=0.02 * needed.step):
+        raise ShapeshiftError(
+            f"got an axis from {got.values[0]:.6g} to {got.values[-1]:.6g}, needed the model's, from {needed.values[0]:.6g} "
+            f"to {needed.values[-1]:.6g} {needed.units}: resample the signals to it, or fit a model to them."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """An option as a value that a text file can hold."""
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return type(value).__name__
+
+
+class _progress:
+    """A rich progress bar on stderr, or nothing."""
+
+    def __init__(self, shown: bool, epochs: int) -> None:
+        self.shown, self.epochs, self.bar = shown, epochs, None
+
+    def __enter__(self) -> Any:
+        if not self.shown:
+            return None
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self.bar = Progress(console=Console(stderr=True))
+        self.bar.start()
+        task = self.bar.add_task("fitting", total=self.epochs)
+
+        def on_epoch(epoch: int, record: dict[str, float]) -> None:
+            self.bar.update(task, completed=epoch + 1, description=f"fitting, held-out loss {record['val_loss']:.4g}")
+
+        return on_epoch
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()

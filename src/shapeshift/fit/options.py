@@ -1,0 +1,108 @@
+"""From the user's options, names and numbers in axis units, to the objects they stand for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from shapeshift.data.coordinates import Axis
+from shapeshift.data.preprocess import NORMALISATIONS, Affine, whole_set
+from shapeshift.errors import ShapeshiftError
+from shapeshift.fit.gauge import ZEROS
+from shapeshift.fit.recipe import epochs_for
+from shapeshift.fit.start import Design
+from shapeshift.fit.train import Plan
+from shapeshift.model.likelihoods import LIKELIHOODS, Likelihood, PoissonCounts
+
+if TYPE_CHECKING:
+    from shapeshift.fit.estimators import ShiftVAE
+
+DECODERS = ("template", "coordinate")
+WARPS = ((), ("shift",))
+
+
+def check_choices(model: ShiftVAE) -> None:
+    """Refuse options that mean nothing, in one sentence."""
+    own = isinstance(model.decoder, torch.nn.Module)
+    _one_of("decoder", "own" if own else model.decoder, (*DECODERS, "own"))
+    _one_of("likelihood", model.likelihood, tuple(LIKELIHOODS))
+    _one_of("warps", tuple(model.warps), WARPS)
+    _one_of("zero", model.zero, ZEROS)
+    _one_of("normalise", model.normalise, (None, *NORMALISATIONS))
+    for name in ("n_latent", "batch_size", "width", "depth"):
+        _positive(name, getattr(model, name), Integral)
+    for name in ("epochs", "patience"):
+        if getattr(model, name) is not None:
+            _positive(name, getattr(model, name), Integral)
+    _positive("learning_rate", model.learning_rate, Real)
+    if model.shift_sd is not None:
+        _positive("shift_sd", model.shift_sd, Real)
+    if not 0 <= model.held_out < 1:
+        raise ShapeshiftError(f"got held_out={model.held_out!r}, needed a share from 0 to below 1.")
+
+
+def _one_of(name: str, got: Any, allowed: tuple[Any, ...]) -> None:
+    if got not in allowed:
+        raise ShapeshiftError(f"got {name}={got!r}, needed one of {', '.join(map(repr, allowed))}.")
+
+
+def _positive(name: str, got: Any, kind: type) -> None:
+    if not isinstance(got, kind) or isinstance(got, bool) or not got > 0:  # type: ignore[operator]
+        what = "whole number" if kind is Integral else "number"
+        raise ShapeshiftError(f"got {name}={got!r}, needed a {what} above 0.")
+
+
+def likelihood_of(name: str, values: np.ndarray) -> Likelihood:
+    """The likelihood, after a check that all data are in its support."""
+    likelihood = PoissonCounts(max(float(values.mean()), 1e-6)) if name == "poisson" else LIKELIHOODS[name]()
+    outside = int((~likelihood.inside(torch.from_numpy(values))).sum())
+    if outside:
+        raise ShapeshiftError(
+            f"got {outside} of {values.size} values outside the support of likelihood={name!r} (the data run from "
+            f"{values.min():.4g} to {values.max():.4g}), needed {likelihood.support}: use likelihood='gaussian', or "
+            "rescale the data."
+        )
+    return likelihood
+
+
+def scaling_of(name: str, values: np.ndarray) -> Affine:
+    """Data units to model units: only where the likelihood allows it."""
+    return whole_set(values) if LIKELIHOODS[name].affine else Affine(np.array(0.0), np.array(1.0))
+
+
+def design_of(model: ShiftVAE, values: np.ndarray, axis: Axis) -> Design:
+    """The model to build; own modules are copied, so that fitting leaves the user's untouched."""
+    decoder = model.decoder if isinstance(model.decoder, str) else copy.deepcopy(model.decoder)
+    shift_sd = None if model.shift_sd is None else model.shift_sd / axis.half
+    likelihood = likelihood_of(model.likelihood, values)
+    encoder = copy.deepcopy(model.encoder)
+    return Design(model.n_latent, tuple(model.warps), decoder, encoder, likelihood, shift_sd, model.width, model.depth)
+
+
+def plan_of(model: ShiftVAE, n: int) -> Plan:
+    """How to train n signals."""
+    epochs = model.epochs or epochs_for(n, model.batch_size, model.held_out)
+    return Plan(
+        epochs=epochs,
+        batch_size=model.batch_size,
+        learning_rate=model.learning_rate,
+        held_out=model.held_out,
+        patience=model.patience or max(10, epochs // 3),
+        kl_weight=_weights(model.kl_weight),
+    )
+
+
+def _weights(given: Any) -> dict[str, float] | Callable[[float], dict[str, float]]:
+    if callable(given):
+        return given
+    if isinstance(given, Real):
+        return {"shift": float(given), "z": float(given)}
+    unknown = set(given) - {"shift", "z"}
+    if unknown:
+        raise ShapeshiftError(f"got kl_weight for {', '.join(sorted(unknown))}, needed 'shift' or 'z'.")
+    return dict(given)

@@ -1,0 +1,80 @@
+"""What is known about every signal after the fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from shapeshift.data.coordinates import Stack
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Posterior of n signals: where, what, and how sure.
+
+    Attributes
+    ----------
+    shift, shift_sd : ndarray (n,)
+        Position and its standard deviation, in axis units. Positive: towards larger axis values.
+    z, z_sd : ndarray (n, K)
+        Shape latents and their standard deviations, in units of their prior.
+    noise_sd : ndarray (n,)
+        Noise of a sample, in the units of the data.
+    log_evidence : ndarray (n,)
+        Laplace's approximation of log p(x), in nats, x in the units of the data.
+    flags : ndarray (n,) of str
+        "" or codes joined by ";": ``ambiguous`` (another shift explains the signal about as well),
+        ``edge`` (at the edge of the prior or the window), ``misfit`` (the model cannot draw it),
+        ``faint`` (next to no signal: the shift is not determined).
+    rival_shift : ndarray (n,)
+        The other shift of an ambiguous signal, nan elsewhere.
+    axis_name, axis_units : str
+    """
+
+    shift: np.ndarray
+    shift_sd: np.ndarray
+    z: np.ndarray
+    z_sd: np.ndarray
+    noise_sd: np.ndarray
+    log_evidence: np.ndarray
+    flags: np.ndarray
+    rival_shift: np.ndarray
+    axis_name: str = "sample"
+    axis_units: str = ""
+    stack: Stack | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.shift)
+
+    def flagged(self, code: str) -> np.ndarray:
+        """Which signals carry the flag ``code``: bool (n,)."""
+        return np.array([code in f.split(";") for f in self.flags], dtype=bool)
+
+    def to_dataset(self) -> xr.Dataset:
+        """All of it as an xarray.Dataset, with map dimensions, coordinates and units restored."""
+        import xarray as xr
+
+        from shapeshift.data.coordinates import Axis, Stack
+
+        stack = self.stack or Stack(np.empty((len(self), 0)), Axis(np.arange(2.0)))
+        units = {"shift": self.axis_units, "shift_sd": self.axis_units, "rival_shift": self.axis_units}
+        names = ("shift", "shift_sd", "noise_sd", "log_evidence", "flags", "rival_shift")
+        scalars = {n: stack.per_signal(getattr(self, n), n, units.get(n, "")) for n in names}
+        latents = [f"z{k + 1}" for k in range(self.z.shape[1])]
+        shapes = {
+            name: xr.concat(
+                [stack.per_signal(column, name) for column in values.T],
+                dim="latent",
+                coords="minimal",
+                join="override",
+            ).assign_coords(latent=latents)
+            for name, values in (("z", self.z), ("z_sd", self.z_sd))
+        }
+        return xr.Dataset(
+            scalars | shapes, attrs={"axis_name": self.axis_name, "axis_units": self.axis_units}
+        )

@@ -1,0 +1,103 @@
+"""Reading a fitted model: posteriors and signals in axis and data units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shapeshift.data.coordinates import Axis
+from shapeshift.fit.gauge import offset
+from shapeshift.fit.posterior import Posterior
+from shapeshift.fit.search import Found, infer
+
+if TYPE_CHECKING:
+    from shapeshift.data.coordinates import Stack
+    from shapeshift.fit.recipe import Fitted
+
+AMBIGUOUS = 4.0  # nats of evidence within which another shift is an explanation to be told
+EDGE = 3.0  # prior standard deviations
+FAINT = 0.5  # of the prior's sd: the signal has told next to nothing of its shift
+MISFIT = 4.0  # residual variance over the assumed one
+
+
+def sharpened(fitted: Fitted, x: Tensor, noise_sd: Tensor, found: Found) -> tuple[Tensor, Tensor]:
+    """Covariance (n, d, d) with the noise that the residuals show, and that variance over the assumed one."""
+    vae, refined = fitted.vae, found.refined
+    excess = vae.likelihood.excess(x, refined.values, noise_sd, refined.theta.shape[1])
+    prior = torch.diag(vae.prior_precision())
+    return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
+
+
+@torch.no_grad()
+def posterior_of(
+    fitted: Fitted, x: Tensor, noise_sd: Tensor, zero: str, gain: np.ndarray, axis: Axis, stack: Stack
+) -> Posterior:
+    """Posterior of signals (n, P) given in model units; ``gain`` (n,) is data units per model unit."""
+    vae, found = fitted.vae, infer(fitted.vae, fitted.bank, x, noise_sd)
+    g = vae.n_pose
+    covariance, excess = sharpened(fitted, x, noise_sd, found)
+    theta = found.refined.theta
+    z = theta[:, g:]
+    if g:
+        delta, slope = offset(vae, zero, fitted.reference, z)
+        shift = theta[:, 0] + delta
+        along = torch.cat([torch.ones_like(delta)[:, None], slope], 1)
+        shift_sd = torch.einsum("ni,nij,nj->n", along, covariance, along).sqrt()
+    else:
+        delta = shift = shift_sd = torch.zeros(len(x))
+    noise = vae.likelihood.rough_sd(x, noise_sd) * excess.sqrt()
+    ambiguous = found.rival_gap / excess < AMBIGUOUS
+    rival = torch.where(ambiguous, found.rival_shift + delta, torch.nan)
+    evidence = found.refined.log_evidence.double().numpy() - x.shape[1] * np.log(gain)
+    return Posterior(
+        shift=_numbers(shift) * axis.half,
+        shift_sd=_numbers(shift_sd) * axis.half,
+        z=_numbers(z),
+        z_sd=_numbers(torch.diagonal(covariance[:, g:, g:], dim1=1, dim2=2).sqrt()),
+        noise_sd=_numbers(noise) * gain,
+        log_evidence=evidence,
+        flags=_flags(fitted, theta, covariance, excess, ambiguous),
+        rival_shift=_numbers(rival) * axis.half,
+        axis_name=axis.name,
+        axis_units=axis.units,
+        stack=stack,
+    )
+
+
+def _flags(fitted: Fitted, theta: Tensor, covariance: Tensor, excess: Tensor, ambiguous: Tensor) -> np.ndarray:
+    """Codes of what to doubt, joined by ";", one string a signal."""
+    vae = fitted.vae
+    marks = {"misfit": excess > MISFIT}
+    if vae.n_pose:
+        prior_sd = vae.prior_precision()[0].rsqrt()
+        reach = fitted.bank.reach * vae.sample
+        marks["ambiguous"] = ambiguous
+        marks["edge"] = (theta[:, 0].abs() > EDGE * prior_sd) | (theta[:, 0].abs() > reach - vae.sample)
+        marks["faint"] = covariance[:, 0, 0].sqrt() > FAINT * prior_sd
+    codes = sorted(marks)
+    table = np.stack([marks[c].numpy() for c in codes], 1)
+    return np.array([";".join(c for c, m in zip(codes, row, strict=True) if m) for row in table])
+
+
+@torch.no_grad()
+def drawn(fitted: Fitted, x: Tensor, noise_sd: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Expected signals at the posterior (n, P), pose (n, G) and shape (n, K), model units."""
+    refined = infer(fitted.vae, fitted.bank, x, noise_sd).refined
+    g = fitted.vae.n_pose
+    mean = fitted.vae.likelihood.mean(refined.values)
+    return _numbers(mean), _numbers(refined.theta[:, :g]), _numbers(refined.theta[:, g:])
+
+
+def pose_tensor(fitted: Fitted, shift: np.ndarray, z: Tensor, zero: str) -> Tensor:
+    """Raw poses (n, G) of shifts (n,), canonical units, that are relative to the zero."""
+    if not fitted.vae.n_pose:
+        return z.new_zeros(len(z), 0)
+    delta, _ = offset(fitted.vae, zero, fitted.reference, z)
+    return (torch.from_numpy(np.ascontiguousarray(shift)).to(z) - delta)[:, None]
+
+
+def _numbers(t: Tensor) -> np.ndarray:
+    return t.detach().double().numpy()

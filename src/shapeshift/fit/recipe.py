@@ -1,0 +1,82 @@
+"""The fit from signals to model: alignment, training with renewed searches, the zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from shapeshift.fit.align import Alignment, align
+from shapeshift.fit.gauge import Reference, fit_reference
+from shapeshift.fit.search import Bank, bank_of, better_lags, infer
+from shapeshift.fit.start import Design, build
+from shapeshift.fit.train import History, Plan, Signals, train
+from shapeshift.model.vae import PoseVAE
+
+STEPS = 700  # optimiser steps when the number of epochs is not given
+SAMPLE = 1024  # signals that fix the bank and the zero
+
+
+class Fitted(NamedTuple):
+    """A fitted model and what inference needs besides it."""
+
+    vae: PoseVAE
+    bank: Bank
+    reference: Reference
+    history: History
+
+
+def epochs_for(n: int, batch_size: int, held_out: float) -> int:
+    """Epochs that make up about STEPS steps, at least 4 and at most 400."""
+    return min(400, max(4, math.ceil(STEPS / math.ceil((1 - held_out) * n / batch_size))))
+
+
+def fit(
+    design: Design,
+    plan: Plan,
+    x: Tensor,
+    noise_sd: Tensor,
+    generator: torch.Generator,
+    *,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+) -> Fitted:
+    """Fit the design to signals x (n, P) with noise (n,), all in model units."""
+    start = starting_lags(design, x, noise_sd, generator)
+    vae = build(design, x, start, generator)
+
+    def search(vae: PoseVAE, data: Signals) -> Tensor:
+        some = slice(0, SAMPLE)
+        with torch.no_grad():
+            q = vae.encode(data.x[some], data.lag[some])
+        bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
+        return better_lags(vae, bank, data.x, data.noise_sd, data.lag)
+
+    history = train(
+        vae, Signals(x, noise_sd, start.lag), plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch
+    )
+    some = torch.randperm(len(x), generator=generator)[:SAMPLE]
+    with torch.no_grad():
+        q = vae.encode(x[some], start.lag[some])
+    bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
+    theta = infer(vae, bank, x[some], noise_sd[some]).refined.theta
+    bank = bank_of(theta, vae.n_pose, start.reach)
+    return Fitted(vae, bank, fit_reference(vae, theta) if vae.n_pose else _no_reference(vae), history)
+
+
+def starting_lags(design: Design, x: Tensor, noise_sd: Tensor, generator: torch.Generator) -> Alignment:
+    """Lags by correlation, centred on their median; none where nothing may move."""
+    length = x.shape[1]
+    if "shift" not in design.warps:
+        return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
+    found = align(x, noise_sd, generator)
+    lag = found.lag - found.lag.median()
+    reach = min(length + 2, int(lag.abs().max()) + max(4, length // 12))
+    return found._replace(lag=lag, reach=reach)
+
+
+def _no_reference(vae: PoseVAE) -> Reference:
+    zero = vae.grid.new_zeros(())
+    return Reference(zero[None], zero.expand(vae.n_latent), zero.expand(vae.n_latent) + 1, zero)

@@ -1,0 +1,88 @@
+"""Where fitting starts: the aligned mean as template, and networks around it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from shapeshift.fit.align import Alignment
+from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, Template
+from shapeshift.model.encoders import DenseEncoder
+from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.vae import PoseVAE
+from shapeshift.model.warps import Shift
+
+
+class Design(NamedTuple):
+    """What the user chose of the model, resolved."""
+
+    n_latent: int
+    warps: tuple[str, ...]
+    decoder: str | torch.nn.Module
+    encoder: torch.nn.Module | None
+    likelihood: Likelihood
+    shift_sd: float | None  # canonical units
+    width: int = 128
+    depth: int = 2
+
+
+def canonical_grid(length: int) -> Tensor:
+    """Coordinates of the samples, (P, 1): the window is [-1, 1]."""
+    return torch.linspace(-1.0, 1.0, length)[:, None]
+
+
+def aligned_mean(x: Tensor, lag: Tensor, reach: int) -> Tensor:
+    """Mean of the moved-back signals on the wider grid (P + 2 reach,), held where too few were seen."""
+    n, length = x.shape
+    at = (torch.arange(length)[None] - lag[:, None] + reach).flatten()
+    total, count = torch.zeros(length + 2 * reach), torch.zeros(length + 2 * reach)
+    total.index_add_(0, at, x.flatten())
+    count.index_add_(0, at, torch.ones(n * length))
+    seen = torch.nonzero(count >= max(1.0, 0.01 * n))[:, 0]
+    nearest = torch.arange(len(total)).clamp(int(seen[0]), int(seen[-1]))
+    return (total / count.clamp_min(1))[nearest]
+
+
+def spline_coefficients(values: Tensor) -> Tensor:
+    """Coefficients of the cubic B-spline through ``values`` (C,): solves a_{c-1} + 4 a_c + a_{c+1} = 6 v_c."""
+    n = len(values)
+    left, middle, _, _ = CUBIC[0].tolist()
+    system = middle * torch.eye(n, dtype=torch.float64)
+    system += left * (torch.diag(torch.ones(n - 1), 1) + torch.diag(torch.ones(n - 1), -1)).double()
+    system[0, 0] = system[-1, -1] = 1 - left
+    return torch.linalg.solve(system, values.double()).to(values.dtype)
+
+
+def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generator) -> PoseVAE:
+    """The model before training; networks draw from a private random state."""
+    length, moves = x.shape[1], "shift" in design.warps
+    grid = canonical_grid(length)
+    sample = 2.0 / (length - 1)
+    warps = [Shift(_prior_sd(design, start.lag, sample))] if moves else []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+        encoder = design.encoder or DenseEncoder(
+            length, len(warps), design.n_latent, sample, width=design.width, depth=design.depth
+        )
+        decoder = _decoder(design, x, start, sample)
+        return PoseVAE(warps, encoder, decoder, design.likelihood, grid, design.n_latent)
+
+
+def _prior_sd(design: Design, lag: Tensor, sample: float) -> float:
+    """The user's, or the spread of the lags, never under two samples."""
+    return design.shift_sd or max(1.2 * float(lag.double().std(correction=0)), 2.0) * sample
+
+
+def _decoder(design: Design, x: Tensor, start: Alignment, sample: float) -> torch.nn.Module:
+    if not isinstance(design.decoder, str):
+        return design.decoder
+    if design.decoder == "coordinate":
+        return CoordinateNet(design.n_latent, width=design.width, depth=design.depth)
+    reach = start.reach
+    mean = design.likelihood.values_at(aligned_mean(x, start.lag, reach))
+    decoder: Decoder = Template(
+        spline_coefficients(mean), 1 + reach * sample, design.n_latent, width=design.width, depth=design.depth
+    )
+    return decoder

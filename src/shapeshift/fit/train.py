@@ -1,0 +1,193 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from shapeshift.model.objective import Elbo, elbo
+from shapeshift.model.vae import PoseVAE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Signals(NamedTuple):
+    """What the loop trains on: x (n, P), noise sd (n,), lag of the global search (n,) in samples."""
+
+    x: Tensor
+    noise_sd: Tensor
+    lag: Tensor
+
+    def take(self, rows: Tensor) -> Signals:
+        return Signals(*(t[rows] for t in self))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Parameters
+    ----------
+    epochs, batch_size : int
+    learning_rate : float
+        Peak of the one-cycle schedule (Smith 2018, arXiv:1803.09820).
+    held_out : float
+        Share of the signals that only judges.
+    patience : int
+        Epochs without a better held-out loss after which training stops.
+    jitter : int
+        The lag is moved by up to so many samples while training, so that the encoder learns to
+        find the rest of the shift.
+    release : (float, float)
+        Share of the training done when the first and the last shape latent are set free, one after
+        the other: shape released too early explains position, and latents released together share
+        a factor that one of them could carry.
+    searches : tuple of float
+        When, as a share of the training, lags are searched again with the learned shapes.
+    kl_weight : mapping or callable
+        Weight of the KL of every factor ("shift", "z"), or a function of the share of training
+        done (0 to 1) that returns such a mapping.
+    """
+
+    epochs: int = 100
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    held_out: float = 0.1
+    patience: int = 40
+    jitter: int = 2
+    release: tuple[float, float] = (0.05, 0.35)
+    searches: tuple[float, ...] = (0.25, 0.5)
+    kl_weight: dict[str, float] | Callable[[float], dict[str, float]] = field(default_factory=dict)
+
+    def n_free(self, done: float, n_latent: int) -> int:
+        """How many shape latents are free after this share of the training."""
+        first, last = self.release
+        times = [first + (last - first) * k / max(1, n_latent - 1) for k in range(n_latent)]
+        return sum(done >= t for t in times)
+
+    def weights(self, done: float) -> dict[str, float]:
+        return self.kl_weight(done) if callable(self.kl_weight) else self.kl_weight
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened, one entry an epoch."""
+
+    columns: dict[str, list[float]]
+    stopped: str  # "finished" | "patience" | "interrupted" | "not finite"
+
+    def to_frame(self) -> pd.DataFrame:
+        """The history as a table, one row an epoch."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns)
+
+
+def train(
+    vae: PoseVAE,
+    data: Signals,
+    plan: Plan,
+    generator: torch.Generator,
+    *,
+    search: Callable[[PoseVAE, Signals], Tensor] | None = None,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+) -> History:
+    """Maximise the ELBO in place; the weights with the best held-out loss are kept."""
+    rows = torch.randperm(len(data.x), generator=generator)
+    n_held = int(round(plan.held_out * len(rows))) if len(rows) >= 20 else 0
+    held, used = (rows[:n_held], rows[n_held:]) if n_held else (rows, rows)
+    optimiser = _optimiser(vae, plan.learning_rate)
+    steps = math.ceil(len(used) / plan.batch_size) * plan.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, [g["lr"] for g in optimiser.param_groups], total_steps=steps, pct_start=0.2, final_div_factor=1e3
+    )
+    loop = _Loop(vae, plan, generator, optimiser, schedule)
+    records: list[dict[str, float]] = []
+    best, best_loss, best_epoch, stopped = copy.deepcopy(vae.state_dict()), math.inf, 0, "finished"
+    due = sorted(plan.searches)
+    try:
+        for epoch in range(plan.epochs):
+            done = epoch / plan.epochs
+            vae.n_free = plan.n_free(done, vae.n_latent)
+            if search and due and done >= due[0]:
+                due.pop(0)
+                data = data._replace(lag=search(vae, data))
+            record = {"epoch": epoch, **loop.epoch(data.take(used), done)}
+            record |= {"val_loss": loop.judge(data.take(held), done)}
+            records.append(record)
+            if on_epoch:
+                on_epoch(epoch, record)
+            if not math.isfinite(record["loss"] + record["val_loss"]):
+                stopped = "not finite"
+                break
+            if done >= plan.release[1] and record["val_loss"] < best_loss:
+                best, best_loss, best_epoch = copy.deepcopy(vae.state_dict()), record["val_loss"], epoch
+            elif done >= plan.release[1] and epoch - best_epoch > plan.patience:
+                stopped = "patience"
+                break
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    vae.load_state_dict(best)
+    vae.n_free = vae.n_latent
+    names = records[0] if records else {}
+    return History({k: [r[k] for r in records] for k in names}, stopped)
+
+
+def _optimiser(vae: PoseVAE, rate: float) -> torch.optim.Optimizer:
+    """Adam; scalars of the likelihood learn faster, for they have far to go in few steps."""
+    scalars = list(vae.likelihood.parameters())
+    own = {id(p) for p in scalars}
+    networks = [p for p in vae.parameters() if id(p) not in own]
+    groups = [{"params": networks, "lr": rate}] + ([{"params": scalars, "lr": 10 * rate}] if scalars else [])
+    return torch.optim.Adam(groups, fused=True)
+
+
+class _Loop(NamedTuple):
+    vae: PoseVAE
+    plan: Plan
+    generator: torch.Generator
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+
+    def epoch(self, data: Signals, done: float) -> dict[str, float]:
+        """One pass over the data in random order; mean loss and KL a signal."""
+        order = torch.randperm(len(data.x), generator=self.generator)
+        data = data.take(order)
+        j = self.plan.jitter
+        jitter = torch.randint(-j, j + 1, (len(order),), generator=self.generator)
+        data = data._replace(lag=data.lag + jitter) if self.vae.n_pose else data
+        sums: dict[str, float] = {}
+        size = self.plan.batch_size
+        for batch in zip(data.x.split(size), data.noise_sd.split(size), data.lag.split(size), strict=True):
+            terms = self.terms(Signals(*batch), done)
+            loss = -terms.total(self.plan.weights(done)).mean()
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            self.schedule.step()
+            share = len(batch[0]) / len(order)
+            sums["loss"] = sums.get("loss", 0.0) + share * float(loss.detach())
+            for name, kl in terms.kl.items():
+                sums["kl_" + name] = sums.get("kl_" + name, 0.0) + share * float(kl.detach().mean())
+        return sums
+
+    def terms(self, batch: Signals, done: float) -> Elbo:
+        return elbo(self.vae, batch.x, batch.lag, batch.noise_sd, self.generator)
+
+    @torch.no_grad()
+    def judge(self, data: Signals, done: float) -> float:
+        """Held-out loss; a generator of its own, so that every epoch meets the same draws."""
+        own, weights = torch.Generator().manual_seed(0), self.plan.weights(done)
+        size = self.plan.batch_size
+        total = 0.0
+        for batch in zip(*(t.split(size) for t in data), strict=True):
+            x, noise_sd, lag = batch
+            total -= float(elbo(self.vae, x, lag, noise_sd, own).total(weights).sum())
+        return total / len(data.x)

@@ -1,0 +1,77 @@
+"""Encoders: a signal -> a Gaussian over pose and shape.
+
+The encoder sees the signal *moved back* by a whole number of samples (the lag of the global
+search) and a mask for what fell off the edge, and predicts only the rest of the shift. Shape
+latents then cannot see position, and the encoder need not be right about large shifts.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from shapeshift.model.decoders import dense
+from shapeshift.model.latents import Factors
+
+
+def moved_back(x: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
+    """Signals x (B, P) moved by -lag samples (B,), and the mask (B, P) of what was measured there."""
+    p = torch.arange(x.shape[1], device=x.device) + lag[:, None]
+    seen = (p >= 0) & (p < x.shape[1])
+    y = torch.gather(x, 1, p.clamp(0, x.shape[1] - 1))
+    return y * seen, seen.to(x.dtype)
+
+
+@final
+class DenseEncoder(nn.Module):
+    """Fully connected encoder of the moved-back signal and its mask.
+
+    Parameters
+    ----------
+    length : int
+        Samples P of a signal.
+    n_pose, n_latent : int
+        G and K.
+    sample : float
+        Size of one sample in canonical units; the rest of the shift is predicted in samples.
+    start_sd : float
+        Posterior sd of the shift before training, in samples: sharp, for a wide one blurs narrow
+        features and lets the decoder learn them at two places.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        n_pose: int,
+        n_latent: int,
+        sample: float,
+        *,
+        width: int = 128,
+        depth: int = 2,
+        start_sd: float = 0.7,
+    ) -> None:
+        super().__init__()
+        self.n_pose, self.n_latent, self.sample = n_pose, n_latent, sample
+        self.body = dense([2 * length] + [width] * depth + [2 * (n_pose + n_latent)])
+        last = self.body[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            last.bias.zero_()
+            last.bias[n_pose + n_latent : 2 * n_pose + n_latent] = torch.tensor(start_sd).log()
+            last.bias[2 * n_pose + n_latent :] = torch.tensor(0.1).log()
+
+    def forward(self, moved: Tensor, seen: Tensor) -> Factors:
+        """Factors of moved-back signals (B, P) and their masks; the pose is the *rest* of it."""
+        g, k = self.n_pose, self.n_latent
+        h = self.body(torch.cat([moved, seen - 1], dim=1))
+        pose, z, log_pose_sd, log_z_sd = torch.split(h, [g, k, g, k], dim=1)
+        unit = self.sample
+        return Factors(
+            unit * pose,
+            unit * log_pose_sd.clamp(-9, 4).exp(),
+            z,
+            log_z_sd.clamp(-9, 2).exp(),
+        )

@@ -1,0 +1,263 @@
+"""Likelihoods: what a measurement looks like around the values of the field.
+
+A likelihood turns field values v (B, P) and a noise scale per signal (B,) into a distribution, and
+declares the support of the data and its Fisher information with respect to v. The refinement needs
+nothing else: Gauss-Newton on any likelihood is Fisher scoring, with weights ``F`` in place of
+``1 / sigma^2`` (Nelder & Wedderburn 1972, J. R. Stat. Soc. A 135, 370).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Distribution,
+    Normal,
+    Poisson,
+    StudentT,
+)
+
+
+PRIOR_DOF = 2.0  # weight, in samples, of the assumed noise against that of the residuals
+
+
+class Likelihood(nn.Module, ABC):
+    """Distribution of the data given the values of the field.
+
+    Attributes
+    ----------
+    name : str
+    support : str
+        The data it can explain, as one reads it in an error message.
+    affine : bool
+        Whether the data may be rescaled freely (an offset and a gain) without leaving the support.
+    """
+
+    name: str
+    support: str
+    affine: bool = False
+
+    @abstractmethod
+    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+        """Distribution of the data, one factor a sample: values (B, P), noise_sd (B,)."""
+
+    @abstractmethod
+    def inside(self, x: Tensor) -> Tensor:
+        """Which data are inside the support: (B, P) -> bool (B, P)."""
+
+    @abstractmethod
+    def mean(self, values: Tensor) -> Tensor:
+        """Expected data at these field values, (B, P) -> (B, P)."""
+
+    @abstractmethod
+    def values_at(self, mean: Tensor) -> Tensor:
+        """Field values whose expected data are ``mean`` (the inverse of :meth:`mean`)."""
+
+    @abstractmethod
+    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+        """Fisher information of one sample with respect to its field value, (B, P)."""
+
+    def rough_sd(self, x: Tensor, noise_sd: Tensor) -> Tensor:
+        """One noise sd a signal, good enough to weigh squared residuals in the search: (B,)."""
+        return self(self.values_at(x.mean(1, keepdim=True)), noise_sd).stddev[:, 0]
+
+    def excess(self, x: Tensor, values: Tensor, noise_sd: Tensor, n_parameters: int) -> Tensor:
+        """Variance of the residuals over the one that was assumed, (B,); 1 where noise is not free."""
+        return torch.ones_like(noise_sd)
+
+    def log_prob(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
+        """log p(x | v) of every signal, summed over its samples: (B,)."""
+        return self(values, noise_sd).log_prob(x).sum(-1)
+
+    def score(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
+        """Derivative of log p(x | v) with respect to v, (B, P)."""
+        with torch.enable_grad():
+            v = values.detach().requires_grad_(True)
+            (grad,) = torch.autograd.grad(self.log_prob(x, v, noise_sd).sum(), v)
+        return grad
+
+
+class _WithMisfit(Likelihood):
+    """Additive noise: a scale per signal, plus one learned scale of what the model cannot draw."""
+
+    affine = True
+    support = "real numbers"
+
+    def __init__(self, misfit: float = 0.03) -> None:
+        super().__init__()
+        self.log_misfit = nn.Parameter(torch.tensor(math.log(misfit)))
+
+    def scale(self, noise_sd: Tensor) -> Tensor:
+        """sqrt(s_i^2 + m^2), shape (B, 1)."""
+        return (noise_sd.square() + torch.exp(2 * self.log_misfit)).sqrt()[:, None]
+
+    def rough_sd(self, x: Tensor, noise_sd: Tensor) -> Tensor:
+        return self.scale(noise_sd)[:, 0]
+
+    def excess(self, x: Tensor, values: Tensor, noise_sd: Tensor, n_parameters: int) -> Tensor:
+        square = ((x - values) / self.scale(noise_sd)).square()
+        total = (self.robust_weight(square) * square).sum(1)
+        return (total + PRIOR_DOF) / (x.shape[1] - n_parameters + PRIOR_DOF)
+
+    def robust_weight(self, square: Tensor) -> Tensor:
+        """Weight of a squared standardised residual in the estimate of the scale."""
+        return torch.ones_like(square)
+
+    def inside(self, x: Tensor) -> Tensor:
+        return torch.isfinite(x)
+
+    def mean(self, values: Tensor) -> Tensor:
+        return values
+
+    def values_at(self, mean: Tensor) -> Tensor:
+        return mean
+
+
+@final
+class Gaussian(_WithMisfit):
+    """x = v + noise, noise sd ``sqrt(s_i^2 + m^2)``: s_i of the signal, m learned (misfit)."""
+
+    name = "gaussian"
+
+    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+        return Normal(values, self.scale(noise_sd), validate_args=False)
+
+    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+        return self.scale(noise_sd).pow(-2).expand_as(values)
+
+    def log_prob(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
+        scale = self.scale(noise_sd)
+        square = ((x - values) / scale).square().sum(-1)
+        return -0.5 * square - x.shape[-1] * (scale.log()[:, 0] + 0.5 * math.log(2 * math.pi))
+
+    def score(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
+        return (x - values) / self.scale(noise_sd).square()
+
+
+@final
+class StudentTNoise(_WithMisfit):
+    """x = v + Student-t noise with ``dof`` degrees of freedom: spikes cost little.
+
+    Its Fisher information is ``(dof + 1) / (dof + 3) / scale^2`` (Lange, Little & Taylor 1989,
+    J. Am. Stat. Assoc. 84, 881, appendix B).
+    """
+
+    name = "student-t"
+
+    def __init__(self, misfit: float = 0.03, dof: float = 4.0) -> None:
+        super().__init__(misfit)
+        self.dof = dof
+
+    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+        return StudentT(self.dof, values, self.scale(noise_sd), validate_args=False)
+
+    def robust_weight(self, square: Tensor) -> Tensor:
+        return (self.dof + 1) / (self.dof + square)
+
+    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+        factor = (self.dof + 1) / (self.dof + 3)
+        return (factor / self.scale(noise_sd).square()).expand_as(values)
+
+
+@final
+class PoissonCounts(Likelihood):
+    """x ~ Poisson(rate), rate = level * softplus(v): counts, whose noise is their own square root.
+
+    Parameters
+    ----------
+    level : float
+        Typical count, so that field values are of order one.
+    """
+
+    name = "poisson"
+    support = "counts (whole numbers >= 0)"
+
+    def __init__(self, level: float = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("level", torch.tensor(float(level)))
+
+    level: Tensor
+
+    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+        return Poisson(self.mean(values), validate_args=False)
+
+    def inside(self, x: Tensor) -> Tensor:
+        return torch.isfinite(x) & (x >= 0) & (x == x.round())
+
+    def mean(self, values: Tensor) -> Tensor:
+        return self.level * F.softplus(values) + 1e-6
+
+    def values_at(self, mean: Tensor) -> Tensor:
+        y = (mean / self.level).clamp_min(1e-3)
+        return y + torch.log(-torch.expm1(-y))
+
+    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+        slope = self.level * torch.sigmoid(values)
+        return slope.square() / self.mean(values)
+
+
+class _LogitLikelihood(Likelihood):
+    """Data between 0 and 1 whose natural parameter is the field value."""
+
+    def mean(self, values: Tensor) -> Tensor:
+        return self(values, values.new_ones(len(values))).mean
+
+    def values_at(self, mean: Tensor) -> Tensor:
+        return torch.logit(mean.clamp(1e-3, 1 - 1e-3))
+
+    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+        # an exponential family in its natural parameter: information = variance of the data
+        return self(values, noise_sd).variance
+
+
+@final
+class BernoulliBits(_LogitLikelihood):
+    """x in {0, 1}, P(x = 1) = sigmoid(v)."""
+
+    name = "bernoulli"
+    support = "zeros and ones"
+
+    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+        return Bernoulli(logits=values, validate_args=False)
+
+    def inside(self, x: Tensor) -> Tensor:
+        return (x == 0) | (x == 1)
+
+
+@final
+class ContinuousBernoulliValues(_LogitLikelihood):
+    """x in [0, 1] with the density of the continuous Bernoulli.
+
+    Source: Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845, definition 1.
+    """
+
+    name = "continuous-bernoulli"
+    support = "numbers from 0 to 1"
+
+    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+        return ContinuousBernoulli(logits=values, validate_args=False)
+
+    def inside(self, x: Tensor) -> Tensor:
+        return (x >= 0) & (x <= 1)
+
+    def values_at(self, mean: Tensor) -> Tensor:
+        # the mean has no closed inverse; it is monotonic in v, so bisect
+        low, high = torch.full_like(mean, -30.0), torch.full_like(mean, 30.0)
+        for _ in range(40):
+            middle = (low + high) / 2
+            below = self.mean(middle) < mean
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high) / 2
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    cls.name: cls
+    for cls in (Gaussian, StudentTNoise, PoissonCounts, BernoulliBits, ContinuousBernoulliValues)
+}

@@ -1,0 +1,85 @@
+"""The one model: warps + encoder + decoder + likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from shapeshift.model.decoders import SplineField, Template
+from shapeshift.model.encoders import moved_back
+from shapeshift.model.latents import Factors
+from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.warps import Shift, Warp, pull_back
+
+
+@final
+class PoseVAE(nn.Module):
+    """p(x | pose, z) = likelihood(field_z(g^-1 u)), q(pose, z | x) from the encoder.
+
+    Parameters
+    ----------
+    warps : sequence of Warp
+        What may move the pattern; empty: the ordinary VAE.
+    encoder : module (moved (B, P), seen (B, P)) -> Factors
+    decoder : Decoder
+        z (B, K) -> Field.
+    likelihood : Likelihood
+    grid : Tensor (P, D)
+        Canonical coordinates of the samples.
+    n_latent : int
+        K.
+    """
+
+    grid: Tensor
+
+    def __init__(
+        self,
+        warps: Sequence[Warp],
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        grid: Tensor,
+        n_latent: int,
+    ) -> None:
+        super().__init__()
+        self.warps = nn.ModuleList(warps)
+        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
+        self.n_latent = self.n_free = n_latent  # of the K latents, the first n_free are in use
+        self.n_pose = sum(w.size for w in warps)
+        self.register_buffer("grid", grid)
+        # one shift, read in the template's own steps: one set of weights serves all samples
+        self._on_lattice = len(warps) == 1 and isinstance(warps[0], Shift) and isinstance(decoder, Template)
+
+    @property
+    def sample(self) -> float:
+        """Distance of two samples in canonical units."""
+        return float(self.grid[1, 0] - self.grid[0, 0])
+
+    def values(self, pose: Tensor, z: Tensor) -> Tensor:
+        """Field values at the measured grid: pose (B, G), z (B, K) -> (B, P)."""
+        field = self.decoder(z)
+        if self._on_lattice and isinstance(field, SplineField):
+            return field.on_lattice(self.grid[0, 0] - pose[:, 0], len(self.grid))
+        return field(pull_back(list(self.warps), self.grid, pose))  # type: ignore[arg-type]
+
+    def generate(self, pose: Tensor, z: Tensor, noise_sd: Tensor) -> Distribution:
+        """Distribution of the data of these latents."""
+        return self.likelihood(self.values(pose, z), noise_sd)
+
+    def encode(self, x: Tensor, lag: Tensor) -> Factors:
+        """q(pose, z | x) of signals (B, P) whose global search said ``lag`` (B,) samples."""
+        rest = self.encoder(*moved_back(x, lag))
+        if self.n_free < self.n_latent:
+            rest = rest.without_shape_after(self.n_free)
+        if not self.n_pose:
+            return rest
+        return rest._replace(pose=rest.pose + self.sample * lag[:, None].to(x.dtype))
+
+    def prior_precision(self) -> Tensor:
+        """1 / sd^2 of the prior of (pose, z), shape (G + K,)."""
+        sds = [w.prior().stddev for w in self.warps]  # type: ignore[operator, union-attr]
+        return torch.cat([*sds, self.grid.new_ones(self.n_latent)]).pow(-2)
