@@ -12,14 +12,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def real_path() -> Callable[[str], Path]:
-    """Path of a measured set by name; skips where the sets are not at hand."""
+    """Path of a measured set by name, or of a file by name and ending; skips where they are not at hand."""
     folder = Path(os.environ.get("SHAPESHIFT_DATA", SHARED))
 
     def find(name: str) -> Path:
-        path = folder / f"{name}.npz"
+        path = folder / (name if Path(name).suffix else f"{name}.npz")
         if not path.exists():
             pytest.skip(
-                f"measured data {name}.npz not found; set SHAPESHIFT_DATA to the folder that holds it"
+                f"measured data {path.name} not found; set SHAPESHIFT_DATA to the folder that holds it"
             )
         return path
 

@@ -1,0 +1,150 @@
+"""What every reader hands over: checked real numbers with named dimensions, coordinates and units."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from shapeshift.errors import ShapeshiftError
+
+Orientation = Literal["rows", "columns"]
+
+# How many times its size a file may unpack to before it is taken for a bomb; the floor is above suspicion.
+_EXPANSION, _FLOOR = 100, 64 * 2**20
+
+
+class Want(NamedTuple):
+    """What the user asked for; None is "find out"."""
+
+    array: str | None = None
+    axis: str | None = None
+    orientation: Orientation | None = None
+
+
+class Signals(NamedTuple):
+    """Signals with their axis last, before they get their labels."""
+
+    values: NDArray  # (n, length) or (rows, columns, length)
+    axis: NDArray | None = None  # (length,)
+    axis_name: str = ""
+    axis_units: str = ""
+    dims: tuple[str, ...] = ()  # names of all but the last dimension; () is "signal", or "y", "x" of a map
+    coords: Mapping[str, Any] = {}  # further coordinates, as xarray takes them
+
+
+def label(signals: Signals, *, source: str, reader: str, notes: Sequence[str]) -> xr.DataArray:
+    """The labelled array of some signals, once they are known to be a stack of real signals.
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is one signal or one sample only, no dimension or more than three, or numbers are not real.
+    """
+    values = real(signals.values, source)
+    _check_shape(values.shape, source)
+    dims = signals.dims or (("signal",) if values.ndim == 2 else ("y", "x"))
+    name = signals.axis_name or ("sample" if signals.axis is None else "x")
+    if name in dims or name in signals.coords:
+        name = "axis"
+    length = values.shape[-1]
+    axis = (
+        np.arange(length, dtype=float) if signals.axis is None else real(signals.axis, source).astype(float)
+    )
+    coords = {**signals.coords, name: (name, axis, {"units": signals.axis_units})}
+    if signals.axis is None:
+        notes = [*notes, "no axis found: samples are numbered from 0"]
+    attrs = {"source": source, "reader": reader, "notes": "; ".join(notes)}
+    return xr.DataArray(values, dims=(*dims, name), coords=coords, attrs=attrs)
+
+
+def real(values: NDArray, source: str) -> NDArray:
+    """The same numbers as floats of 32 or 64 bits.
+
+    Raises
+    ------
+    ShapeshiftError
+        If the numbers are complex, or no numbers.
+    """
+    values = np.asarray(values)
+    if values.dtype.kind == "c":
+        raise ShapeshiftError(
+            f"{source}: got complex numbers, needed real ones: save their magnitude, real part or phase"
+        )
+    if values.dtype.kind not in "iufb":
+        raise ShapeshiftError(
+            f"{source}: got an array of {values.dtype}, needed numbers: choose another array"
+        )
+    if values.dtype.newbyteorder("=") == np.float32:
+        return values.astype(np.float32)
+    return values.astype(np.float32 if values.dtype.kind == "f" and values.itemsize == 2 else np.float64)
+
+
+def _check_shape(shape: tuple[int, ...], source: str) -> None:
+    """Two or more signals of two or more samples, as (n, length) or (rows, columns, length)."""
+    got = "x".join(map(str, shape))
+    if len(shape) not in (2, 3):
+        raise ShapeshiftError(
+            f"{source}: got an array of {len(shape)} dimensions ({got}), needed (n, length) or a map "
+            "(rows, columns, length): reshape it or choose another array"
+        )
+    if 0 in shape:
+        raise ShapeshiftError(
+            f"{source}: got an array without numbers ({got}), needed signals: check the file"
+        )
+    if np.prod(shape[:-1]) < 2:
+        raise ShapeshiftError(
+            f"{source}: got one signal of {shape[-1]} samples, needed at least two: "
+            "put the signals to compare into one file"
+        )
+    if shape[-1] < 2:
+        raise ShapeshiftError(
+            f"{source}: got one sample a signal ({got}), needed at least two: give the whole signals, or "
+            "orientation='columns' if each column is one signal"
+        )
+
+
+def check_size(claimed: int, stored: int, what: str) -> None:
+    """Refuse an array that claims to be far larger than what is stored of it, before memory is asked for.
+
+    Parameters
+    ----------
+    claimed, stored : int
+        Bytes in memory and bytes in the file.
+    what : str
+        File and array, for the message.
+
+    Raises
+    ------
+    ShapeshiftError
+        If the array would not fit into memory, or claims more than 100 times its stored size.
+    """
+    if claimed > _FLOOR and claimed > _EXPANSION * stored:
+        raise ShapeshiftError(
+            f"{what}: got {stored} bytes that claim to be {claimed}, needed an array that is really there: "
+            "the file is damaged or made to fill the memory, write it again"
+        )
+    memory = _memory()
+    if memory and claimed > memory:
+        raise ShapeshiftError(
+            f"{what}: got an array of {claimed / 2**30:.1f} GiB, needed one that fits into the memory of "
+            f"{memory / 2**30:.1f} GiB: crop it or split the file"
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory this machine has, 0 where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def monotonic(values: NDArray) -> bool:
+    """Whether numbers only rise or only fall, so that they can be an axis."""
+    steps = np.diff(np.asarray(values, dtype=float))
+    return steps.size > 0 and bool(np.all(steps > 0) or np.all(steps < 0))

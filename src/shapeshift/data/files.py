@@ -1,0 +1,126 @@
+"""Files of signals: a path in, a labelled array out.
+
+To add a format, write a module with `read(path, want) -> xarray.DataArray` and name it in `_READERS`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shapeshift.errors import ShapeshiftError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from shapeshift.data.carrier import Orientation
+
+# ending -> module with a function `read`; modules are loaded when a file asks for them
+_READERS = {
+    ".npy": "numpy_files",
+    ".npz": "numpy_files",
+    ".csv": "table",
+    ".tsv": "table",
+    ".txt": "table",
+    ".csv.gz": "table",
+    ".tsv.gz": "table",
+    ".txt.gz": "table",
+    ".h5": "hdf",
+    ".hdf5": "hdf",
+    ".nc": "netcdf",
+    ".nc4": "netcdf",
+    ".mat": "matlab",
+}
+
+
+def open(
+    path: str | PathLike[str],
+    *,
+    array: str | None = None,
+    axis: str | None = None,
+    orientation: Orientation | None = None,
+) -> xr.DataArray:
+    """Read a stack of signals from a file.
+
+    Parameters
+    ----------
+    path : path
+        `.npy`, `.npz`, `.csv`, `.tsv`, `.txt` (these three also `.gz`), `.h5`, `.hdf5`, `.nc` or `.mat`.
+    array : str, optional
+        Which array, where a file holds several and none is plainly the signals.
+    axis : str, optional
+        Which 1-D array, or which column of a table, is the axis. `"none"` numbers the samples instead; in a
+        table `"row"` and `"column"` take the first one.
+    orientation : {"rows", "columns"}, optional
+        Whether each row or each column is one signal; `"columns"` of a map means that the axis comes first.
+        By default it is found out.
+
+    Returns
+    -------
+    xarray.DataArray
+        `(signal, axis)`, or `(y, x, axis)` for a map: real numbers, a coordinate with its `units` along the
+        last dimension, and in `attrs` the `source`, the `reader` and, in `notes`, what was found out or
+        changed. Values are left as they are, missing ones included.
+
+    Raises
+    ------
+    ShapeshiftError
+        If the file is missing, damaged, of another kind, or holds no stack of real signals.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     name = Path(folder) / "lines.npz"
+    ...     np.savez(name, X=np.eye(3, 5), x=np.arange(5.0), axis="energy (eV)")
+    ...     signals = open(name)
+    >>> signals.dims, signals.energy.attrs["units"]
+    (('signal', 'energy'), 'eV')
+    """
+    from shapeshift.data.carrier import Want
+
+    if orientation not in (None, "rows", "columns"):
+        raise ShapeshiftError(
+            f"got the orientation {orientation!r}, needed 'rows' or 'columns': say what one signal is"
+        )
+    path = Path(path)
+    reader = _reader(path)
+    _check(path)
+    try:
+        return import_module(f"shapeshift.data.{reader}").read(path, Want(array, axis, orientation))
+    except OSError as error:
+        raise ShapeshiftError(
+            f"{path.name}: got a file that cannot be read ({error}), needed a whole {_ending(path)} file: "
+            "copy it again or check who may read it"
+        ) from error
+
+
+def _reader(path: Path) -> str:
+    """The module that reads files of this ending."""
+    if path.is_dir():
+        raise ShapeshiftError(f"{path}: got a folder, needed a file: name one of the files in it")
+    ending = _ending(path)
+    if ending not in _READERS:
+        raise ShapeshiftError(
+            f"{path.name}: got the ending {ending or 'none'!r}, needed one of {', '.join(_READERS)}: "
+            "convert the file, for instance to .csv"
+        )
+    return _READERS[ending]
+
+
+def _ending(path: Path) -> str:
+    """The ending in small letters, both parts of it in front of `.gz`."""
+    parts = path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]
+    return "".join(parts).lower()
+
+
+def _check(path: Path) -> None:
+    """A file with something in it."""
+    if not path.exists():
+        raise ShapeshiftError(f"{path}: got no such file, needed one that exists: check the path")
+    if not path.is_file():
+        raise ShapeshiftError(f"{path}: got something that is no file, needed one: copy the data into a file")
+    if path.stat().st_size == 0:
+        raise ShapeshiftError(f"{path.name}: got an empty file, needed signals: write or copy it again")
