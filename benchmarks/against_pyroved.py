@@ -20,9 +20,10 @@ import numpy as np
 import torch
 import xarray as xr
 from _peers import PYROVED, peer_python
-from measures import Estimates, active, leak, machine, pair_measures, slope, table, write
+from measures import Estimates, leak, machine, pair_measures, slope, table, write
 
 import shapeshift as ss
+from shapeshift.analysis.collapse import active_latents
 from shapeshift.data.families import ARTICLE_SHAPES, FAMILIES
 from shapeshift.data.synthetic import Pairs, Range, pairs, sample
 
@@ -89,7 +90,7 @@ def run_shapeshift(task: Task, seed: int) -> Run:
     fitted = time.perf_counter()
     posteriors = {name: model.posterior(X) for name, X in task.arrays.items()}
     encoded = time.perf_counter()
-    estimates = {name: Estimates(p.shift, p.shift_sd, p.z) for name, p in posteriors.items()}
+    estimates = {name: Estimates(p.shift, p.shift_sd, p.z, p.z_sd) for name, p in posteriors.items()}
     nominal = slope(estimates["first"].shift, task.noisy.shift_first)
     return Run(estimates, nominal, fitted - start, encoded - fitted)
 
@@ -113,6 +114,7 @@ def run_pyroved(task: Task, python: Path, options: dict[str, object]) -> Run:
             zero + per_unit * out[f"{name}_mean"][:, 0],
             abs(per_unit) * out[f"{name}_sd"][:, 0],
             out[f"{name}_mean"][:, 1:],
+            out[f"{name}_sd"][:, 1:],
         )
         for name in task.arrays
     }
@@ -124,7 +126,7 @@ def run_pyroved(task: Task, python: Path, options: dict[str, object]) -> Run:
 def measure(task: Task, run: Run) -> dict[str, float]:
     """All figures of one run."""
     e = run.estimates
-    used = active(e["train"].z)
+    used = active_latents(e["train"]).active
     n_encoded = sum(len(X) for X in task.arrays.values())
     return {
         **pair_measures(e["first"], e["second"], task.noisy.moved, task.noisy.bound),

@@ -15,16 +15,16 @@ import numpy as np
 from shapeshift import __version__
 
 RESULTS = Path(__file__).parent / "results"
-ACTIVE = 0.01  # variance of a latent's posterior mean (Burda et al. 2016, arXiv:1509.00519, sec. 5.2)
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """What an estimator says of n signals: shift and its sd (n,), shape latents z (n, K)."""
+    """What an estimator says of n signals: shift (n,), shape latents z (n, K), and the sd of each."""
 
     shift: np.ndarray
     shift_sd: np.ndarray
     z: np.ndarray
+    z_sd: np.ndarray
 
 
 def pair_measures(
@@ -58,11 +58,6 @@ def pair_measures(
 def slope(shift: np.ndarray, truth: np.ndarray) -> float:
     """Slope of the least-squares line of estimated against true shift; 1 is right, in sign too."""
     return float(np.polyfit(truth, shift, 1)[0])
-
-
-def active(z: np.ndarray) -> np.ndarray:
-    """Which latents (K,) carry anything: variance of their posterior means over the set > 0.01."""
-    return z.var(axis=0) > ACTIVE
 
 
 def leak(first: np.ndarray, second: np.ndarray, used: np.ndarray) -> float:
