@@ -1,0 +1,201 @@
+"""The command line. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from shapeshift.show.terminal import Commands, log, show, watched
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tells where from what in stacks of signals: how far each is shifted, and its shape.",
+)
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help=".npy, .npz, .csv, .tsv, .txt (these also .gz), .h5, .hdf5, .nc or .mat"
+    ),
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `fit` wrote, or a .safetensors file.")]
+Array = Annotated[str | None, typer.Option(help="Which array, where a file holds several.")]
+AxisName = Annotated[
+    str | None,
+    typer.Option("--axis", help="Which array or column is the axis; or none; in a table also row, column."),
+]
+Orientation = Annotated[
+    Literal["rows", "columns"] | None, typer.Option(help="What one signal is; found out by default.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there, once the new is complete.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+FigureFormat = Annotated[
+    Literal["png", "svg", "pdf"], typer.Option(help="Format of the figures beside the report.")
+]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from shapeshift import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    n: Annotated[int, typer.Option(min=100, help="Number of signals.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Of signals and fits.")] = 1,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """The article's experiment: peaks of unknown place and width, told apart."""
+    _set_up()
+    from shapeshift.show.demo import run_demo
+
+    result = run_demo(out, n=n, seed=seed, force=force)
+    show({"report": str(out / "report.html"), **result}, as_json=json)
+
+
+@app.command()
+def info(
+    data: Data,
+    array: Array = None,
+    axis: AxisName = None,
+    orientation: Orientation = None,
+    json: Json = False,
+) -> None:
+    """What is in a file: dimensions, axis, units, range, noise, and what was found out by itself."""
+    from shapeshift.data.files import open as open_signals
+    from shapeshift.show.info import describe
+
+    show(describe(open_signals(data, array=array, axis=axis, orientation=orientation)), as_json=json)
+
+
+@app.command()
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder to write the run into.")],
+    array: Array = None,
+    axis: AxisName = None,
+    orientation: Orientation = None,
+    n_latent: Annotated[int, typer.Option(min=1, help="Shape latents; those not needed collapse.")] = 2,
+    decoder: Annotated[
+        Literal["template", "coordinate"], typer.Option(help="The fast one, or the article's.")
+    ] = "template",
+    likelihood: Annotated[
+        Literal["gaussian", "student-t", "poisson", "bernoulli", "continuous-bernoulli"],
+        typer.Option(help="Kind of noise."),
+    ] = "gaussian",
+    warps: Annotated[Literal["shift", "none"], typer.Option(help="none is the ordinary VAE.")] = "shift",
+    shift_sd: Annotated[
+        float | None, typer.Option(help="Prior sd of the shift, axis units; found out by default.")
+    ] = None,
+    zero: Annotated[
+        Literal["reference", "peak", "centroid"], typer.Option(help="What shift 0 means.")
+    ] = "reference",
+    normalise: Annotated[
+        Literal["none", "max", "area", "sd", "minmax"], typer.Option(help="Of every signal by itself.")
+    ] = "none",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes through the data; found out by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same numbers.")] = 0,
+    format: FigureFormat = "png",
+    progress: Annotated[
+        bool | None, typer.Option(help="Progress bar on stderr; by default if that is a terminal.")
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Fit a model: shifts with error bars, shapes, and a report."""
+    _set_up()
+    from shapeshift.show.tasks import fit_file
+
+    options = {
+        "n_latent": n_latent,
+        "warps": () if warps == "none" else (warps,),
+        "decoder": decoder,
+        "likelihood": likelihood,
+        "shift_sd": shift_sd,
+        "zero": zero,
+        "normalise": None if normalise == "none" else normalise,
+        "epochs": epochs,
+        "progress": watched() if progress is None else progress,
+        "random_state": seed,
+    }
+    reading = _reading(array, axis, orientation)
+    show(fit_file(data, out, options, reading, format=format, force=force), as_json=json)
+
+
+@app.command()
+def transform(
+    run: Run,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="File to write: .csv or .nc.")],
+    array: Array = None,
+    axis: AxisName = None,
+    orientation: Orientation = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Shifts and shapes of new signals, by a model fitted before."""
+    _set_up()
+    from shapeshift.show.tasks import transform_file
+
+    show(transform_file(run, data, out, _reading(array, axis, orientation), force=force), as_json=json)
+
+
+@app.command()
+def report(
+    run: Run,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Report to write: .html.")] = Path("report.html"),
+    array: Array = None,
+    axis: AxisName = None,
+    orientation: Orientation = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """The report on signals, by a model fitted before."""
+    _set_up()
+    from shapeshift.show.tasks import report_file
+
+    show(report_file(run, data, out, _reading(array, axis, orientation), force=force), as_json=json)
+
+
+def _reading(array: str | None, axis: str | None, orientation: str | None) -> dict[str, Any]:
+    return {"array": array, "axis": axis, "orientation": orientation}
+
+
+def _set_up() -> None:
+    """Settings of the whole process, which a library must not touch."""
+    log("loading ...")
+    import torch
+
+    torch.set_flush_denormal(True)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What is in a file of signals, before anything is fitted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shapeshift.data.preprocess import noise_sd
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def describe(X: xr.DataArray) -> dict[str, Any]:
+    """What was read, in plain values.
+
+    Parameters
+    ----------
+    X : xarray.DataArray
+        Signals as `shapeshift.open` returns them: the last dimension is their axis.
+
+    Returns
+    -------
+    dict
+        source, reader, signals, dims, axis (name, units, first, last, step, uniform), values (min, median,
+        max, missing), noise_sd (median over the signals, in their units), peak_to_noise, notes.
+
+    Examples
+    --------
+    >>> from shapeshift.data.synthetic import article
+    >>> found = describe(article(n=200, seed=1)[0])
+    >>> found["signals"], found["dims"], found["axis"]["first"], round(found["noise_sd"], 2)
+    (200, {'signal': 200, 'x': 100}, -12.0, 0.05)
+    """
+    rows = np.asarray(X.values, dtype=float).reshape(-1, X.shape[-1])
+    return {
+        "source": X.attrs.get("source", ""),
+        "reader": X.attrs.get("reader", ""),
+        "signals": len(rows),
+        "dims": {str(name): size for name, size in X.sizes.items()},
+        "axis": _axis(X),
+        "values": _values(rows),
+        **_noise(rows[np.isfinite(rows).all(axis=1)]),
+        "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note],
+    }
+
+
+def _axis(X: xr.DataArray) -> dict[str, Any]:
+    name = X.dims[-1]
+    along = np.asarray(X[name].values, dtype=float)
+    steps = np.diff(along)
+    return {
+        "name": str(name),
+        "units": str(X[name].attrs.get("units", "")),
+        "first": float(along[0]),
+        "last": float(along[-1]),
+        "step": float(np.median(steps)),
+        "uniform": bool(np.ptp(steps) <= 1e-3 * abs(steps.mean())),
+    }
+
+
+def _values(rows: np.ndarray) -> dict[str, Any]:
+    finite = rows[np.isfinite(rows)]
+    if finite.size == 0:
+        return {"min": None, "median": None, "max": None, "missing": int(rows.size)}
+    return {
+        "min": float(finite.min()),
+        "median": float(np.median(finite)),
+        "max": float(finite.max()),
+        "missing": int(rows.size - finite.size),
+    }
+
+
+def _noise(rows: np.ndarray) -> dict[str, float | None]:
+    """The noise of a typical signal, and how far its highest point stands above its lowest in units of it."""
+    if len(rows) == 0:
+        return {"noise_sd": None, "peak_to_noise": None}
+    noise = noise_sd(rows)
+    known = noise > 0
+    ratio = np.ptp(rows, axis=1)[known] / noise[known]
+    return {
+        "noise_sd": float(np.median(noise)),
+        "peak_to_noise": float(np.median(ratio)) if ratio.size else None,
+    }

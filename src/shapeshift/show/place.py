@@ -1,0 +1,179 @@
+"""Results appear whole or not at all: built beside their place, moved there at the end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shapeshift.errors import ShapeshiftError
+
+# What a folder holds that this package wrote: no other folder is ever replaced.
+_MARKS = ("run.toml", "summary.json")
+
+
+@contextmanager
+def new_folder(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
+    """A folder to fill, which takes its place when the block ends well and vanishes when it fails.
+
+    Parameters
+    ----------
+    out : path
+        Where it is to be. Missing folders above it are made.
+    force : bool
+        Replace a folder that an earlier run wrote, once the new one is complete.
+
+    Yields
+    ------
+    pathlib.Path
+        The folder while it is being built, beside its place.
+
+    Raises
+    ------
+    ShapeshiftError
+        Before anything is done: if the place is taken, or nothing can be written there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as above:
+    ...     with new_folder(Path(above) / "run") as folder:
+    ...         _ = (folder / "run.toml").write_text("")
+    ...     [path.name for path in Path(above).rglob("*")]
+    ['run', 'run.toml']
+    """
+    out = Path(out).absolute()
+    _check_free(out, force)
+    made = _make_parents(out.parent)
+    part = _beside(out, "part")
+    try:
+        _make(part)
+        yield part
+        _through(part)
+        _swap(part, out)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        for folder in made:
+            folder.rmdir()
+        raise
+
+
+@contextmanager
+def new_file(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
+    """The same for one file; with `force` any file is replaced.
+
+    Raises
+    ------
+    ShapeshiftError
+        Before anything is done: if the place is taken, or nothing can be written there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as above:
+    ...     with new_file(Path(above) / "shifts.csv") as file:
+    ...         _ = file.write_text("")
+    ...     [path.name for path in Path(above).iterdir()]
+    ['shifts.csv']
+    """
+    out = Path(out).absolute()
+    if out.is_dir():
+        raise ShapeshiftError(f"{out}: got a folder, needed the name of a file: add a name to it")
+    if out.exists() and not force:
+        raise ShapeshiftError(
+            f"{out}: got a file that exists, needed a new one: choose another name, or --force"
+        )
+    part = _beside(out, "part").with_suffix(out.suffix)
+    try:
+        _sync(out.parent)  # there is such a folder
+        part.touch()  # and it can be written
+    except OSError as error:
+        raise _unwritable(out.parent, error) from error
+    try:
+        yield part
+        _sync(part)
+        os.replace(part, out)
+        _sync(out.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _check_free(out: Path, force: bool) -> None:
+    """Nothing there, or a run that may be replaced."""
+    if not os.path.lexists(out):
+        return
+    if not out.is_dir() or out.is_symlink():
+        raise ShapeshiftError(f"{out}: got a file where the folder is to be: choose another name")
+    if not force:
+        raise ShapeshiftError(
+            f"{out}: got a folder that exists, needed a new one: choose another name, or --force"
+        )
+    inside = list(out.iterdir())
+    if inside and not any((out / mark).exists() for mark in _MARKS):
+        raise ShapeshiftError(
+            f"{out}: got a folder that no run wrote ({len(inside)} things in it), needed one to replace: "
+            "choose another name"
+        )
+
+
+def _make_parents(parent: Path) -> list[Path]:
+    """The folders that had to be made, the innermost first."""
+    missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(parent, error) from error
+    return missing
+
+
+def _make(part: Path) -> None:
+    try:
+        part.mkdir()
+    except OSError as error:
+        raise _unwritable(part.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> ShapeshiftError:
+    return ShapeshiftError(
+        f"{folder}: got a place where nothing can be written ({error.strerror}), needed a folder of your "
+        "own: choose another one"
+    )
+
+
+def _beside(out: Path, kind: str) -> Path:
+    """A name in the same folder that nothing else has."""
+    return out.with_name(f".{out.name}.{secrets.token_hex(4)}.{kind}")
+
+
+def _swap(part: Path, out: Path) -> None:
+    """Put the new folder in place of the old one, which is only then deleted."""
+    old = _beside(out, "old") if out.exists() else None
+    if old is not None:
+        os.replace(out, old)
+    try:
+        os.replace(part, out)
+    except BaseException:
+        if old is not None:
+            os.replace(old, out)
+        raise
+    _sync(out.parent)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _through(folder: Path) -> None:
+    """Everything in a folder is on the disk before it gets its name."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+"""A run's folder: model, results as tables, the record of how they came about, and the report."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from shapeshift.show import toml
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from shapeshift.fit.estimators import ShiftVAE
+    from shapeshift.fit.posterior import Posterior
+
+Format = Literal["png", "svg", "pdf"]
+
+_LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "xarray", "safetensors", "matplotlib")
+
+
+def write_run(
+    folder: Path,
+    m: ShiftVAE,
+    X: xr.DataArray,
+    p: Posterior,
+    *,
+    format: Format = "png",
+    reading: Mapping[str, Any] | None = None,
+    timings: Mapping[str, float] | None = None,
+) -> None:
+    """Fill a folder with everything about a fit.
+
+    Writes `model.safetensors`, `signals.csv`, `posterior.nc`, `history.csv`, `report.html`, `figures/`
+    and, last, `run.toml`.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An empty folder, as `new_folder` of `shapeshift.show.place` gives it.
+    m : ShiftVAE
+        The fitted model.
+    X : xarray.DataArray
+        The signals it was fitted to.
+    p : Posterior
+        Theirs.
+    format : {"png", "svg", "pdf"}
+        Of the figures beside the report.
+    reading : mapping, optional
+        How the file was read: options and their values.
+    timings : mapping, optional
+        Seconds that earlier steps took, by their names.
+    """
+    from shapeshift.show.report import write_report
+
+    spent = dict(timings or {})
+    m.save(folder / "model.safetensors")
+    table(p).to_csv(folder / "signals.csv", index=False)
+    write_netcdf(p, folder / "posterior.nc", source=str(X.attrs.get("source", "")))
+    m.history_.to_frame().to_csv(folder / "history.csv", index=False)
+    with clocked(spent, "report"):
+        write_report(m, X, p, folder / "report.html", figures=folder / "figures", format=format)
+    record = record_of(m, X, p, reading=reading or {}, timings=spent)
+    (folder / "run.toml").write_text(toml.dumps(record), encoding="utf-8")
+
+
+@contextmanager
+def clocked(timings: dict[str, float], name: str) -> Iterator[None]:
+    """Note the seconds that a block takes."""
+    begin = time.perf_counter()
+    yield
+    timings[name] = round(time.perf_counter() - begin, 3)
+
+
+def table(p: Posterior) -> pd.DataFrame:
+    """A posterior as a table, one row a signal.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `index` and what else names the signals, or the coordinates of a map; then shift, shift_sd (axis
+        units), z1 ..., z1_sd ... (prior sd), noise_sd (units of the signals), log_evidence (nat) and flags.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = dict(_places(p.to_dataset()["shift"]))
+    columns |= {"shift": p.shift, "shift_sd": p.shift_sd}
+    columns |= {f"z{k + 1}": values for k, values in enumerate(p.z.T)}
+    columns |= {f"z{k + 1}_sd": values for k, values in enumerate(p.z_sd.T)}
+    columns |= {"noise_sd": p.noise_sd, "log_evidence": p.log_evidence, "flags": p.flags}
+    return pd.DataFrame(columns)
+
+
+def _places(values: xr.DataArray) -> Iterator[tuple[str, Any]]:
+    """Where each signal is: counted from 0 and by its other names in a stack, by its coordinates in a map."""
+    if values.ndim == 1:
+        yield "index", np.arange(values.size)
+        for name, coordinate in values.coords.items():
+            if coordinate.ndim == 1:
+                yield str(name), coordinate.values
+        return
+    for k, dim in enumerate(values.dims):
+        along = values[dim].values  # counted from 0 where there is no coordinate
+        shape = [-1 if i == k else 1 for i in range(values.ndim)]
+        yield str(dim), np.broadcast_to(along.reshape(shape), values.shape).ravel()
+
+
+def write_netcdf(p: Posterior, path: Path, *, source: str = "") -> None:
+    """A posterior with its map dimensions and units as NetCDF."""
+    data = p.to_dataset()
+    names = {
+        name: str(name).replace("/", " per ") for name in [*data.variables, *data.dims] if "/" in str(name)
+    }
+    data = data.rename(names).assign_attrs(title="posterior of a shift-VAE", source=source)
+    data.to_netcdf(path, engine="h5netcdf")
+
+
+def record_of(
+    m: ShiftVAE, X: xr.DataArray, p: Posterior, *, reading: Mapping[str, Any], timings: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """What is needed to do the same again, and to know what came of it."""
+    flags = sorted({code for flag in p.flags for code in flag.split(";") if code})
+    return {
+        "run": {"created": datetime.now(timezone.utc).isoformat(timespec="seconds")},
+        "versions": _versions(),
+        "data": {
+            "source": X.attrs.get("source", ""),
+            "reader": X.attrs.get("reader", ""),
+            "reading": dict(reading),
+            "dims": [str(dim) for dim in X.dims],
+            "shape": list(X.shape),
+            "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note] + list(m.notes_),
+        },
+        "axis": {
+            "name": m.axis_name_,
+            "units": m.axis_units_,
+            "first": m.axis_[0],
+            "last": m.axis_[-1],
+            "samples": len(m.axis_),
+        },
+        "options": m.options_,
+        "result": {
+            "converged": m.converged_,
+            "stopped": m.history_.stopped,
+            "zero": m.zero_,
+            "shift_sd": m.shift_sd_,
+            "signals": len(p.shift),
+            "flags": {code: int(sum(code in flag.split(";") for flag in p.flags)) for code in flags},
+        },
+        "timings": {**timings, "fit": round(m.fit_seconds_, 3)},
+    }
+
+
+def _versions() -> dict[str, str]:
+    """This package, the interpreter and what the numbers depend on."""
+    from shapeshift import __version__
+
+    own = {"shapeshift": __version__, "python": platform.python_version()}
+    return own | {name: version(name) for name in _LIBRARIES}

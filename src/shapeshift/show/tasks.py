@@ -1,0 +1,154 @@
+"""What the commands do: read, compute, write whole results, and give back a summary."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shapeshift.analysis.collapse import active_latents
+from shapeshift.analysis.doubts import doubts
+from shapeshift.data.files import open as open_signals
+from shapeshift.errors import ShapeshiftError
+from shapeshift.fit.estimators import ShiftVAE, load
+from shapeshift.show.place import new_file, new_folder
+from shapeshift.show.run import Format, clocked, table, write_netcdf, write_run
+from shapeshift.show.terminal import log
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from shapeshift.fit.posterior import Posterior
+
+Reading = Mapping[str, Any]  # array, axis and orientation, as `shapeshift.open` takes them
+
+
+def fit_file(
+    data: Path, out: Path, options: Mapping[str, Any], reading: Reading, *, format: Format, force: bool
+) -> dict[str, Any]:
+    """Fit a model to a file and write the run's folder.
+
+    Parameters
+    ----------
+    data, out : pathlib.Path
+        File to read and folder to write.
+    options : mapping
+        Of `ShiftVAE`.
+    reading : mapping
+        Of `shapeshift.open`.
+    format : {"png", "svg", "pdf"}
+    force : bool
+        Replace an earlier run.
+
+    Returns
+    -------
+    dict
+        A summary in plain values.
+
+    Raises
+    ------
+    ShapeshiftError
+        If the place is taken, or file or options cannot be used; nothing is left behind then.
+    """
+    timings: dict[str, float] = {}
+    with new_folder(out, force=force) as folder:
+        with clocked(timings, "read"):
+            X = _read(data, reading)
+        m = ShiftVAE(**options).fit(X)
+        if m.history_.stopped == "interrupted":
+            log("stopped by ctrl-C: the best weights so far are kept")
+        with clocked(timings, "posterior"):
+            p = m.posterior(X)
+        origin = {"file": str(data.absolute()), "sha256": _digest(data), **reading}
+        write_run(folder, m, X, p, format=format, reading=origin, timings=timings)
+    return {"run": str(out), "report": str(out / "report.html"), **_summary(m, X, p)}
+
+
+def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
+    """Write shifts and shapes of the signals in a file, by a saved model, as `.csv` or `.nc`.
+
+    Raises
+    ------
+    ShapeshiftError
+        If model or file cannot be used, they do not fit each other, or the place is taken.
+    """
+    if out.suffix.lower() not in (".csv", ".nc"):
+        raise ShapeshiftError(f"{out.name}: got the ending {out.suffix!r}, needed .csv or .nc: choose one")
+    with new_file(out, force=force) as file:
+        m, X = _load(run), _read(data, reading)
+        p = m.posterior(X)
+        if out.suffix.lower() == ".csv":
+            table(p).to_csv(file, index=False)
+        else:
+            write_netcdf(p, file, source=str(X.attrs["source"]))
+    return {"file": str(out), **_numbers(p)}
+
+
+def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
+    """Write the report of a saved model on the signals in a file.
+
+    Raises
+    ------
+    ShapeshiftError
+        If model or file cannot be used, they do not fit each other, or the place is taken.
+    """
+    from shapeshift.show.report import write_report
+
+    with new_file(out, force=force) as file:
+        m, X = _load(run), _read(data, reading)
+        p = m.posterior(X)
+        write_report(m, X, p, file)
+    return {"report": str(out), **_summary(m, X, p)}
+
+
+def _read(data: Path, reading: Reading) -> xr.DataArray:
+    """The signals in a file; what was found out about it goes to stderr."""
+    X = open_signals(data, **reading)
+    log(f"{data.name}: {', '.join(f'{name} {size}' for name, size in X.sizes.items())}")
+    for note in filter(None, str(X.attrs["notes"]).split("; ")):
+        log(f"  {note}")
+    return X
+
+
+def _digest(data: Path) -> str:
+    """What tells this file from any other, whatever it is called later."""
+    digest = hashlib.sha256()
+    with data.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _load(run: Path) -> ShiftVAE:
+    """The model of a run, or of a file."""
+    return load(run / "model.safetensors" if run.is_dir() else run)
+
+
+def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior) -> dict[str, Any]:
+    """A fit in a few lines."""
+    found = doubts(m, X, p)
+    return {
+        **_numbers(p),
+        "zero": m.zero_,
+        "shift_prior_sd": m.shift_sd_,
+        "active_latents": active_latents(p).n_active,
+        "latents": p.z.shape[1],
+        "converged": m.converged_,
+        "fit_seconds": m.fit_seconds_,
+        "doubts": [{"severity": d.severity, "code": d.code, "sentence": d.sentence} for d in found],
+    }
+
+
+def _numbers(p: Posterior) -> dict[str, Any]:
+    """Shifts and what is wrong with them, in a few numbers."""
+    low, middle, high = np.percentile(p.shift, [2.5, 50, 97.5])
+    flagged = {code: int(p.flagged(code).sum()) for code in ("ambiguous", "edge", "misfit", "faint")}
+    return {
+        "signals": len(p.shift),
+        "shift": {"units": p.axis_units or p.axis_name, "2.5%": low, "median": middle, "97.5%": high},
+        "shift_sd": float(np.median(p.shift_sd)),
+        "flagged": {code: count for code, count in flagged.items() if count},
+    }
