@@ -22,6 +22,9 @@ class StandInPosterior:
     axis_units: str = "eV"
     places: dict = field(default_factory=dict)
 
+    def flagged(self, code: str) -> np.ndarray:
+        return np.array([code in flag.split(";") for flag in self.flags])
+
     def to_dataset(self) -> xr.Dataset:
         shape = tuple(len(v) for v in self.places.values()) or self.shift.shape
         dims = tuple(self.places) or ("signal",)
@@ -61,7 +64,7 @@ class StandInModel:
 
     def align(self, X):
         at = self.axis_ + self.found.shift[:, None]
-        rows = np.asarray(X).reshape(len(at), -1)
+        rows = np.asarray(X).reshape(-1, len(self.axis_))
         moved = [
             np.interp(a, self.axis_, row, left=np.nan, right=np.nan) for a, row in zip(at, rows, strict=True)
         ]
@@ -101,11 +104,11 @@ def make_case(*, places=None, n=40, scale=2.0):
     return X, p, StandInModel(axis, p, n_signals_=n)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def case():
     return make_case()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def map_case():
     return make_case(places={"y": np.arange(6) * 0.5, "x": np.arange(8) * 0.5})

@@ -6,6 +6,7 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shapeshift import ShapeshiftError
@@ -52,7 +53,9 @@ def matplotlib_is_left_as_it_was():
 
 
 def texts(figure):
-    return " ".join(t for ax in figure.axes for t in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title("left")))
+    return " ".join(
+        t for ax in figure.findobj(Axes) for t in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title("left"))
+    )
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from shapeshift.show import style
 from shapeshift.show.labels import label, number
@@ -78,6 +79,8 @@ def loss(m: Any) -> Figure:
         left.set_ylim(_settled([values for values, _, _ in drawn]))
         left.legend(loc="upper right")
     _information(right, table, epoch)
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -164,6 +167,7 @@ def _stacked(ax: Axes, axis: NDArray, rows: NDArray) -> None:
 def _explained(ax: Axes, explained: NDArray) -> None:
     """The share of the variance explained by the first components together."""
     total = 100 * np.cumsum(explained)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     number = np.arange(1, len(total) + 1)
     ax.plot(number, total, "o-", ms=3, color=style.BLUE)
     ax.axhline(95, color=style.INK, lw=0.8, ls="--")

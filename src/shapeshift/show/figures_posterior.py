@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
@@ -79,7 +79,8 @@ def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
         layout.dims,
         [_edge(layout, d) for d in layout.dims],
     )
-    figure, ax = style.one(ax, style.SINGLE, style.SINGLE * _height(layout, left, right, bottom, top))
+    height = style.SINGLE * _height(layout, left, right, bottom, top)
+    figure, ax = style.one(ax, style.SINGLE, height, layout="compressed")
     low, high = limits(values, 0.5, 99.5)
     ax.set_facecolor("#BBBBBB")
     image = ax.imshow(
@@ -93,6 +94,9 @@ def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
     )
     ax.set(xlabel=x_label, ylabel=y_label)
     ax.spines[["top", "right"]].set_visible(True)
+    for axis in (ax.xaxis, ax.yaxis):
+        pixels = axis.get_label_text().endswith("(pixel)")
+        axis.set_major_locator(MaxNLocator(6, integer=pixels, steps=[1, 2, 5, 10]))
     style.bar(figure, [ax], image, text)
     return figure
 
@@ -244,7 +248,7 @@ def _height(layout: Any, left: float, right: float, bottom: float, top: float) -
     """Height over width of the figure, so that the map fills it."""
     if not _alike(layout, *[str(d) for d in layout.dims]):
         return 0.85
-    return float(np.clip(abs(top - bottom) / abs(right - left) * 0.78 + 0.1, 0.35, 1.6))
+    return float(np.clip(abs(top - bottom) / abs(right - left) * 0.72 + 0.12, 0.35, 1.6))
 
 
 def _order(p: Posterior) -> tuple[NDArray, str]:

@@ -56,7 +56,7 @@ def signals(X: Any, n: int = 64, *, x: ArrayLike | None = None, ax: Axes | None 
     ax.set(
         xlabel=f"{c.axis_label}, the same in every panel", ylabel=f"{c.signal_label}, the same in every panel"
     )
-    ax.set_title(f"{len(rows)} of {len(c.values)} signals" if len(rows) < len(c.values) else "all signals")
+    ax.set_title(f"{len(rows)} signals")
     return figure
 
 
@@ -89,7 +89,7 @@ def alignment(X: Any, aligned: Any, p: Posterior, *, x: ArrayLike | None = None)
                 lines, array=p.shift[rows], cmap=style.QUANTITY, norm=norm, linewidths=0.5, alpha=0.6
             )
         )
-        ax.plot(c.axis, _mean(c.values), color=style.INK, lw=1.4, label=f"mean of all {len(order)}")
+        ax.plot(c.axis, _mean(c.values), color=style.INK, lw=1.4, label=f"mean of {len(order)}")
         ax.set(title=title, xlabel=c.axis_label)
     panels[0].set(
         xlim=(before.axis[0], before.axis[-1]), ylim=_padded(before.values[rows]), ylabel=before.signal_label

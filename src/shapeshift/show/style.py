@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, final
+from typing import Any, Literal, ParamSpec, TypeVar, final
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -103,17 +103,26 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return inside
 
 
-def sheet(width: float = SINGLE, height: float = SINGLE * 0.75) -> Figure:
-    """An empty figure of a size in inches whose parts lay themselves out."""
-    figure = Drawing(figsize=(width, height), layout="constrained")
+Layout = Literal["constrained", "compressed"]
+
+
+def sheet(width: float = SINGLE, height: float = SINGLE * 0.75, *, layout: Layout = "constrained") -> Figure:
+    """An empty figure of a size in inches whose parts lay themselves out; compressed around pictures."""
+    figure = Drawing(figsize=(width, height), layout=layout)
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.04, wspace=0.04, hspace=0.04)  # type: ignore[union-attr,call-arg]
     return figure
 
 
-def one(ax: Axes | None, width: float = SINGLE, height: float = SINGLE * 0.75) -> tuple[Figure, Axes]:
+def one(
+    ax: Axes | None,
+    width: float = SINGLE,
+    height: float = SINGLE * 0.75,
+    *,
+    layout: Layout = "constrained",
+) -> tuple[Figure, Axes]:
     """The axes to draw in and its figure: those given, or new ones."""
     if ax is None:
-        figure = sheet(width, height)
+        figure = sheet(width, height, layout=layout)
         return figure, figure.add_subplot()
     parent = ax.figure
     while isinstance(parent, SubFigure):

@@ -1,0 +1,259 @@
+"""What not to trust in a fit, in sentences: the first thing a report says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from shapeshift.analysis.collapse import active_latents
+from shapeshift.data.preprocess import noise_sd
+from shapeshift.errors import ShapeshiftError
+
+if TYPE_CHECKING:
+    from shapeshift.analysis.calibration import Calibration
+    from shapeshift.fit.posterior import Posterior
+
+Severity = Literal["stop", "look", "note"]
+_ORDER = ("stop", "look", "note")
+
+FEW = 0.01  # share of the signals beyond which a flag is more than a note
+MANY_FAR = 0.05  # share beyond 2.5 prior sd; a Gaussian has 0.012
+RESOLVED = 1.5  # error bars that the spread of the shifts must exceed to be more than noise
+STRUCTURED = 1.5  # residuals over noise, median of all signals
+FAIR_68, FAIR_95 = (0.60, 0.76), (0.90, 0.98)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One reason to look twice.
+
+    Parameters
+    ----------
+    code : str
+        A short name for programs.
+    sentence : str
+        What is doubtful, with numbers, and what to do.
+    severity : {"stop", "look", "note"}
+        Do not use the result; look before using it; good to know.
+    """
+
+    code: str
+    sentence: str
+    severity: Severity
+
+
+def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = None) -> tuple[Doubt, ...]:
+    """Reasons not to trust a fit, the gravest first; empty where there is none.
+
+    Parameters
+    ----------
+    m : ShiftVAE
+        The fitted model.
+    X : array (n, length) or DataArray
+        The signals that `p` describes.
+    p : Posterior
+    calibration : Calibration, optional
+        From `analysis.calibrate`: adds a word where error bars do not hold what they promise.
+
+    Returns
+    -------
+    tuple of Doubt
+
+    Raises
+    ------
+    ShapeshiftError
+        If `X` and `p` differ in their number of signals.
+    """
+    values = np.asarray(X, dtype=float)
+    values = values.reshape(-1, values.shape[-1])
+    if len(values) != len(p.shift):
+        raise ShapeshiftError(
+            f"got {len(values)} signals and the posterior of {len(p.shift)}, needed both of the same "
+            "signals: call m.posterior(X) first"
+        )
+    found = [*_training(m), *_latents(p), *_misfit(values, p), *_calibration(calibration)]
+    if m.shift_sd_ > 0:
+        found += [*_hardly_any_shift(m, p), *_prior(m, p), *_ambiguous(p), *_faint(p)]
+    return tuple(sorted(found, key=lambda d: _ORDER.index(d.severity)))
+
+
+def _training(m: Any) -> Iterator[Doubt]:
+    """How training ended."""
+    how = m.history_.stopped
+    if how == "interrupted":
+        yield Doubt(
+            "interrupted",
+            f"The fit was stopped by hand after {len(m.history_.to_frame())} epochs: shifts and error "
+            "bars are those of an unfinished model. Fit again and let it end.",
+            "look",
+        )
+    elif how == "not finite":
+        yield Doubt(
+            "not-finite",
+            "Training broke down (the loss was no longer a number) and the last good state was kept. "
+            "Look for extreme values in the data, or fit again with a smaller learning_rate.",
+            "stop",
+        )
+    elif not m.converged_:
+        yield Doubt("not-converged", "The fit did not converge. Fit again with more epochs.", "stop")
+
+
+def _latents(p: Posterior) -> Iterator[Doubt]:
+    """How many latents carry shape: a finding more than a doubt."""
+    activity = active_latents(p)
+    total, used = len(activity.active), int(activity.n_active)
+    if used == 0:
+        yield Doubt(
+            "collapsed",
+            f"None of the {total} latents carries shape: up to noise, the signals differ in position "
+            "alone. If you can see other differences, the fit missed them: fit again with more epochs.",
+            "look",
+        )
+    elif used < total:
+        factors = "one shape factor" if used == 1 else f"{used} shape factors"
+        verb = "carries" if used == 1 else "carry"
+        yield Doubt(
+            "collapsed",
+            f"{used} of {total} latents {verb} shape: these data have {factors}. The other latents hold "
+            f"nothing, and n_latent={used} would do.",
+            "note",
+        )
+
+
+def _hardly_any_shift(m: Any, p: Posterior) -> Iterator[Doubt]:
+    """Whether there is a shift at all, against the step of the axis and against its error bars."""
+    good = ~(p.flagged("faint") | p.flagged("ambiguous") | p.flagged("misfit"))
+    good = good if good.sum() > 1 else np.ones_like(good)
+    step = abs(float(m.axis_[-1] - m.axis_[0])) / (len(m.axis_) - 1)
+    spread, bar = _spread(p.shift[good]), float(np.median(p.shift_sd[good]))
+    told = f"the sd of their shifts is {_amount(spread, p)} ({spread / step:.2g} samples)"
+    told += f" and the median error bar {_amount(bar, p)}"
+    if spread <= RESOLVED * bar:
+        yield Doubt(
+            "hardly-shift",
+            f"These data hardly shift: {told}. What is left is within {RESOLVED:g} error bars. Do not "
+            "read the shifts as a finding; warps=() describes such data with one factor less.",
+            "look",
+        )
+    elif spread < step:
+        yield Doubt(
+            "hardly-shift",
+            f"These data hardly shift: {told}. The shifts are {spread / bar:.2g} times their error bars, "
+            "so a part of a sample may be real; but at this scale a change of shape on one side of a "
+            "peak looks like a shift: compare with the maps of the latents.",
+            "look",
+        )
+
+
+def _spread(shift: np.ndarray) -> float:
+    """Standard deviation by the 10 and 90 % points: a few lost signals do not make a shift."""
+    low, high = np.percentile(shift, (10, 90))
+    return float(high - low) / 2.563
+
+
+def _prior(m: Any, p: Posterior) -> Iterator[Doubt]:
+    """Whether shifts pile up where the prior, or the window, ends."""
+    sd = m.shift_sd_
+    far = np.abs(p.shift - np.median(p.shift)) > 2.5 * sd
+    edge = p.flagged("edge")
+    if far.mean() > MANY_FAR or edge.mean() > FEW:
+        yield Doubt(
+            "narrow-prior",
+            f"{_share(far | edge)} lie beyond 2.5 sd of the shift's prior (sd {_amount(sd, p)}) or at its "
+            "edge and may be pulled back by it. Fit again with a wider prior, for instance "
+            f"shift_sd={_wider(p, sd):.3g}.",
+            "look",
+        )
+    elif edge.any():
+        yield Doubt(
+            "edge", f"At the edge of the prior or window: {_share(edge)}; check {_which(edge)}.", "note"
+        )
+
+
+def _wider(p: Posterior, sd: float) -> float:
+    """A prior sd that holds the shifts found, and is wider than the last."""
+    return max(1.5 * sd, float(np.std(p.shift)))
+
+
+def _ambiguous(p: Posterior) -> Iterator[Doubt]:
+    """Signals that another shift explains about as well."""
+    marked = p.flagged("ambiguous")
+    if marked.any():
+        yield Doubt(
+            "ambiguous",
+            f"{_share(marked)} fit about as well at a shift elsewhere (rival_shift tells where). Their "
+            "error bars hold for the shift given only: leave out those flagged 'ambiguous', or check "
+            f"{_which(marked)}.",
+            "look" if marked.mean() > FEW else "note",
+        )
+
+
+def _faint(p: Posterior) -> Iterator[Doubt]:
+    """Signals that say next to nothing."""
+    marked = p.flagged("faint")
+    if marked.any():
+        yield Doubt(
+            "faint",
+            f"{_share(marked)} hold next to no pattern above the noise: their shifts are guesses, as wide "
+            "as the prior. Leave out those flagged 'faint' before averaging.",
+            "look" if marked.mean() > FEW else "note",
+        )
+
+
+def _misfit(values: np.ndarray, p: Posterior) -> Iterator[Doubt]:
+    """Signals whose residuals are more than noise."""
+    noise = noise_sd(values)
+    ratio = np.divide(p.noise_sd, noise, out=np.ones_like(noise), where=noise > 0)
+    marked = p.flagged("misfit")
+    typical = float(np.median(ratio))
+    if marked.mean() > FEW or typical > STRUCTURED:
+        shown = f"{np.median(ratio[marked]):.2g}" if marked.any() else f"{typical:.2g}"
+        yield Doubt(
+            "misfit",
+            f"The model leaves structure over: {_share(marked)} misfit badly, and residuals are {shown} "
+            "times the noise between neighbouring samples (median of "
+            f"{'these' if marked.any() else 'all'}). Look at the residuals; more latents may help, and a "
+            "pattern that moves in parts is not a rigid shift. Error bars allow for the misfit.",
+            "look",
+        )
+    elif marked.any():
+        yield Doubt("misfit", f"Unlike the rest: {_share(marked)}; check {_which(marked)}.", "note")
+
+
+def _calibration(c: Calibration | None) -> Iterator[Doubt]:
+    """Error bars that do not hold what they promise."""
+    if c is None:
+        return
+    fair = FAIR_68[0] <= c.coverage68 <= FAIR_68[1] and FAIR_95[0] <= c.coverage95 <= FAIR_95[1]
+    if not fair:
+        narrow = c.coverage68 + c.coverage95 < 0.68 + 0.95
+        yield Doubt(
+            "coverage",
+            f"Error bars are too {'narrow' if narrow else 'wide'}: 68 % intervals hold the truth in "
+            f"{100 * c.coverage68:.0f} % and 95 % intervals in {100 * c.coverage95:.0f} % of {c.n} "
+            "signals moved by a known shift. "
+            f"{'Widen them before you quote them.' if narrow else 'They may be quoted as upper bounds.'}",
+            "look",
+        )
+
+
+def _amount(value: float, p: Posterior) -> str:
+    return f"{value:.3g} {p.axis_units}".strip()
+
+
+def _share(marked: np.ndarray) -> str:
+    k, n = int(marked.sum()), len(marked)
+    percent = 100 * k / n
+    return (
+        f"{k} of {n} signals ({percent:.1f} %)" if percent < 10 else f"{k} of {n} signals ({percent:.0f} %)"
+    )
+
+
+def _which(marked: np.ndarray) -> str:
+    """The numbers of the first few signals marked."""
+    rows = np.flatnonzero(marked)
+    shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    return f"signal{'s' if len(rows) > 1 else ''} {shown}"

@@ -1,0 +1,294 @@
+"""The report on a fit: doubts first, then what was found and fitted, and figures that say how to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+import shapeshift
+from shapeshift.analysis.collapse import active_latents
+from shapeshift.analysis.doubts import doubts
+from shapeshift.data.coordinates import as_stack
+from shapeshift.show import plots
+from shapeshift.show.labels import label, spread
+from shapeshift.show.page import Fact, Page, Picture, Section, write_page
+
+if TYPE_CHECKING:
+    from shapeshift.analysis.baselines import Decomposition
+    from shapeshift.analysis.calibration import Calibration
+    from shapeshift.fit.posterior import Posterior
+
+SHOWN = 2000  # signals that curves, heat maps and residuals are drawn from
+MAPS = 4  # latents that get a map of their own
+
+
+def write_report(
+    m: Any,
+    X: Any,
+    p: Posterior,
+    path: Path | str,
+    *,
+    figures: Path | str | None = None,
+    format: str = "png",
+    calibration: Calibration | None = None,
+    baselines: Sequence[Decomposition] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write the report on a fit as one self-contained HTML file.
+
+    Parameters
+    ----------
+    m : ShiftVAE
+        The fitted model.
+    X : array (n, length) or DataArray
+        Signals; a map where they form one.
+    p : Posterior
+        `m.posterior(X)`.
+    path : path
+        The HTML file to write.
+    figures : path, optional
+        A folder for the figures as PNG, and in `format` too.
+    format : {"png", "svg", "pdf"}
+    calibration : Calibration, optional
+        From `analysis.calibrate`.
+    baselines : sequence of Decomposition, optional
+        Linear decompositions to compare with.
+    title : str, optional
+        By default the name of the file the signals came from.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ShapeshiftError
+        If `X` and `p` do not belong together, or the format is none of these.
+    """
+    found = doubts(m, X, p, calibration=calibration)
+    sample, some = _sample(m, X, p)
+    sections = [
+        Section("What was found", facts=tuple(_facts(m, p))),
+        Section("What was fitted", rows=tuple(_fitted(m, X))),
+        Section("Signals before and after alignment", pictures=tuple(_signals(m, sample, some))),
+        Section("Where: the shift", pictures=tuple(_where(m, p))),
+        Section("What: the shape", pictures=tuple(_what(m, p))),
+        Section("How good the fit is", pictures=tuple(_quality(m, sample, some, calibration))),
+        Section("Linear decompositions, to compare with", pictures=tuple(_linear(baselines or ()))),
+        Section("Every option", options=tuple((k, str(v)) for k, v in m.options_.items())),
+    ]
+    filled = tuple(s for s in sections if s.pictures or s.facts or s.rows or s.options)
+    page = Page(
+        title or _name(X), _lead(m, X), found, filled, foot=f"Written by shapeshift {shapeshift.__version__}."
+    )
+    return write_page(page, Path(path), figures=Path(figures) if figures else None, format=format)
+
+
+def _name(X: Any) -> str:
+    source = str(getattr(X, "attrs", {}).get("source", ""))
+    return Path(source).name or "Shifts and shapes"
+
+
+def _lead(m: Any, X: Any) -> str:
+    axis = label(m.axis_name_, m.axis_units_)
+    shape = np.shape(X)
+    place = f"a map of {shape[0]} x {shape[1]}" if len(shape) == 3 else f"{int(np.prod(shape[:-1]))} signals"
+    return (
+        f"{place[0].upper()}{place[1:]}, {shape[-1]} samples each along {axis}, fitted in "
+        f"{m.fit_seconds_:.1f} s."
+    )
+
+
+def _sample(m: Any, X: Any, p: Posterior) -> tuple[xr.DataArray, Posterior]:
+    """Some of the signals on the model's axis, evenly spread over all, and their posterior."""
+    named = hasattr(X, "dims")
+    stack = as_stack(X, None if named else m.axis_)
+    rows = spread(len(stack.values), SHOWN)
+    coords = {m.axis_name_: (m.axis_name_, m.axis_, {"units": m.axis_units_})}
+    sample = xr.DataArray(
+        stack.values[rows], dims=("signal", m.axis_name_), coords=coords, name=getattr(X, "name", None)
+    )
+    sample.attrs = dict(getattr(X, "attrs", {}))
+    taken = {
+        f.name: getattr(p, f.name)[rows] for f in fields(p) if isinstance(getattr(p, f.name), np.ndarray)
+    }
+    return sample, replace(p, **taken)
+
+
+def _facts(m: Any, p: Posterior) -> Iterator[Fact]:
+    """Numbers that are read at a glance."""
+    units = m.axis_units_ or f"units of {m.axis_name_}"
+    if m.shift_sd_ > 0:
+        low, high = np.nanmin(p.shift), np.nanmax(p.shift)
+        yield Fact("shifts from ... to", f"{_short(low)} ... {_short(high)}", units)
+        yield Fact("sd of the shifts", _short(np.nanstd(p.shift)), units)
+        yield Fact("median error bar of a shift", _short(np.nanmedian(p.shift_sd), 2), units)
+    activity = active_latents(p)
+    yield Fact("latents that carry shape", f"{int(activity.n_active)} of {len(activity.active)}")
+    yield Fact("median noise sd", _short(np.nanmedian(p.noise_sd), 2), "units of the signal")
+    flagged = int(np.sum(np.asarray(p.flags) != ""))
+    yield Fact("flagged signals", f"{flagged} of {len(p.flags)}")
+
+
+def _fitted(m: Any, X: Any) -> Iterator[tuple[str, str]]:
+    """What was fitted to what, and how long it took."""
+    axis = m.axis_
+    attrs = getattr(X, "attrs", {})
+    yield "signals", f"{m.n_signals_} used for the fit, {int(np.prod(np.shape(X)[:-1]))} described here"
+    yield (
+        "axis",
+        (
+            f"{label(m.axis_name_, m.axis_units_)}: {len(axis)} samples from {axis[0]:.6g} to "
+            f"{axis[-1]:.6g}, one step is {(axis[-1] - axis[0]) / (len(axis) - 1):.4g}"
+        ),
+    )
+    if attrs.get("source"):
+        yield "file", str(attrs["source"])
+    if attrs.get("notes"):
+        yield "noticed while reading", str(attrs["notes"])
+    if getattr(m, "notes_", ()):
+        yield "done to the signals", "; ".join(m.notes_)
+    if m.shift_sd_ > 0:
+        yield "zero", m.zero_
+        yield "prior of the shift", f"normal, sd {m.shift_sd_:.4g} {m.axis_units_}".strip()
+    epochs = len(m.history_.to_frame())
+    yield "time", f"{m.fit_seconds_:.1f} s, {epochs} epochs; {_ENDED.get(m.history_.stopped, 'ended')}"
+
+
+_ENDED = {
+    "finished": "all epochs done",
+    "patience": "stopped when the held-out loss no longer fell",
+    "interrupted": "stopped by hand",
+    "not finite": "stopped because the loss was no longer a number",
+}
+
+
+def _signals(m: Any, sample: xr.DataArray, some: Posterior) -> Iterator[Picture]:
+    yield Picture(
+        "signals",
+        plots.signals(sample),
+        "Sample signals",
+        "Evenly spread over the data set, all on one scale: what the model was given.",
+    )
+    if m.shift_sd_ == 0:
+        return
+    aligned = m.align(sample)
+    yield Picture(
+        "alignment",
+        plots.alignment(sample, aligned, some),
+        "Signals before and after alignment",
+        "Each signal is moved back by its own shift, which gives it its colour. On the right, features "
+        "should stand above each other and the mean of all (black) should be sharp.",
+    )
+    yield Picture(
+        "heatmap",
+        plots.heatmap(sample, aligned, some),
+        "All signals, sorted by shift",
+        "One row a signal. A ridge that slants on the left and stands upright on the right is a shift "
+        "that was found; rows that stick out were not. Grey: moved in from where nothing was measured.",
+    )
+
+
+def _where(m: Any, p: Posterior) -> Iterator[Picture]:
+    if m.shift_sd_ == 0:
+        return
+    yield Picture(
+        "shifts",
+        plots.shift_histogram(p),
+        "Shifts and their error bars",
+        f"Error bars are one standard deviation. Zero: {m.zero_}. A positive shift is one towards larger "
+        "axis values.",
+    )
+    if p.to_dataset()["shift"].ndim != 2:
+        yield Picture(
+            "sequence",
+            plots.sequence(p),
+            "Shifts in the order of the signals",
+            "Crosses are flagged signals.",
+        )
+        return
+    yield Picture("map_shift", plots.map(p), "Map of the shift", "Colours span 99 % of the values.")
+    yield Picture(
+        "map_shift_sd",
+        plots.map(p, "shift_sd"),
+        "Map of the error bar",
+        "Bright places are those whose shift is least certain.",
+    )
+
+
+def _what(m: Any, p: Posterior) -> Iterator[Picture]:
+    active = np.flatnonzero(active_latents(p).active)
+    if m.shift_sd_ > 0:
+        yield Picture(
+            "latent",
+            plots.latent(p),
+            "Shape latents and shift",
+            "One mark a signal. Mixed colours: shape and position vary on their own. Ordered colours: "
+            "they go together in these data. A latent that stays near 0 carries nothing.",
+        )
+    yield Picture(
+        "latent_noise",
+        plots.latent(p, "noise_sd"),
+        "Shape latents and noise",
+        "One mark a signal. A group of its own with high noise is often a group that the model cannot draw.",
+    )
+    yield Picture(
+        "manifold",
+        plots.manifold(m),
+        "The learned manifold",
+        "The signal that the model makes for every pair of latents, all at shift 0. Features should stay "
+        "in place (grey line) and change in shape only.",
+    )
+    if p.to_dataset()["shift"].ndim == 2:
+        for k in active[:MAPS]:
+            name = f"z{k + 1}"
+            caption = (
+                "Where the shape is what; compare with the manifold. Its sign and scale are the model's."
+            )
+            yield Picture(f"map_{name}", plots.map(p, name), f"Map of the latent {name}", caption)
+
+
+def _quality(m: Any, sample: xr.DataArray, some: Posterior, c: Calibration | None) -> Iterator[Picture]:
+    yield Picture(
+        "residuals",
+        plots.residuals(sample, m.reconstruct(sample), some),
+        "What the model leaves over",
+        "In units of each signal's noise. Stripes or patches on the left, or wings that leave the dashed "
+        "line on the right, are structure that the model cannot draw.",
+    )
+    if c is not None:
+        yield Picture(
+            "calibration",
+            plots.calibration(c),
+            "Are the error bars honest?",
+            "How often intervals hold a known added shift. Marks below the line: error bars too narrow; "
+            "above: too wide.",
+        )
+    yield Picture(
+        "loss",
+        plots.loss(m),
+        "The fit's history",
+        "Loss on signals used and held out should fall together and level off. A factor whose "
+        "information stays at 0 is not in use.",
+    )
+
+
+def _linear(decompositions: Sequence[Decomposition]) -> Iterator[Picture]:
+    for d in decompositions:
+        yield Picture(
+            d.kind,
+            plots.components(d),
+            f"{d.kind.upper()}: components and explained variance",
+            "A linear decomposition needs many components for one feature that moves, and none of them "
+            "is the feature.",
+        )
+
+
+def _short(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}".replace("-", "−")
