@@ -145,5 +145,15 @@ def _text(value: object) -> str:
 def write(name: str, record: Mapping[str, object], text: str) -> None:
     """results/NAME.json with everything, results/NAME.md to read."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    strict = json.dumps(_plain(record), indent=1, allow_nan=False)
+    (RESULTS / f"{name}.json").write_text(strict + "\n", encoding="utf-8")
     (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: object) -> object:
+    """null for what is not a number: JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

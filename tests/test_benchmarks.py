@@ -1,6 +1,7 @@
 """The measures behind the published figures: an estimator with known faults gets the figures it deserves."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -94,3 +95,12 @@ def test_the_table_is_markdown_with_one_row_per_record(measures):
     assert len(text) == 4
     assert [c.strip() for c in text[2].split("|")[1:-1]] == ["1", "0.1235"]
     assert len({len(line) for line in text}) == 1
+
+
+def test_results_are_strict_json(measures, tmp_path, monkeypatch):
+    monkeypatch.setattr(measures, "RESULTS", tmp_path)
+    no_latent = measures.leak(np.ones((3, 1)), np.ones((3, 1)), np.array([False]))
+    measures.write("x", {"leak": no_latent, "rows": [{"r": float("inf"), "n": 2}]}, "text")
+    read = json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail)
+    assert read == {"leak": None, "rows": [{"r": None, "n": 2}]}
+    assert (tmp_path / "x.md").read_text() == "text\n"
