@@ -61,6 +61,8 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
 
 def _words(value: Any, indent: int) -> str:
     """A value as people write it; one line for each member of a list."""
+    if isinstance(value, Mapping) and "sentence" in value:
+        return f"{value['severity']}: {value['sentence']}"
     if isinstance(value, Mapping):
         return (
             ", ".join(f"{key} {_words(member, indent)}" for key, member in value.items() if member != "")
