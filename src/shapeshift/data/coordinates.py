@@ -136,7 +136,7 @@ def _numeric(values: Any) -> np.ndarray:
     array = np.asarray(values)
     if np.iscomplexobj(array):
         raise ShapeshiftError(
-            "Complex data not supported: got complex numbers, needed real ones; fit np.abs(X), np.angle(X) or X.real."
+            "Complex data not supported: got complex numbers, needed real ones; fit np.abs(X) or X.real."
         )
     try:
         return array.astype(np.float64) if array.dtype != np.float64 else array
@@ -171,11 +171,29 @@ def _refuse_gaps(values: np.ndarray) -> None:
     if bad.any():
         rows, columns = np.unique(np.nonzero(bad)[0]), np.unique(np.nonzero(bad)[1])
         raise ShapeshiftError(
-            f"Input X contains NaN or infinity in {len(rows)} of {len(values)} signals (rows {_some(rows)}; samples "
-            f"{_some(columns)}), needed finite numbers: drop those rows or samples, or fill them in."
+            f"Input X contains NaN or infinity in {len(rows)} of {len(values)} signals (rows {_some(rows)}; "
+            f"samples {_some(columns)}), needed finite numbers: drop those rows or samples, or fill them in."
         )
 
 
 def _some(numbers: np.ndarray, most: int = 6) -> str:
     shown = ", ".join(str(i) for i in numbers[:most])
     return shown + (f", ... {len(numbers) - most} more" if len(numbers) > most else "")
+
+
+def refuse_constant(values: np.ndarray) -> None:
+    """Refuse signals (n, P) none of which varies along the axis."""
+    if (np.ptp(values, axis=1) == 0).all():
+        raise ShapeshiftError(
+            f"got {len(values)} signals that are all constant along the axis, needed signals with a pattern: "
+            "check which dimension is the axis (orientation)."
+        )
+
+
+def refuse_other_axis(got: Axis, needed: Axis) -> None:
+    """Refuse an axis that is not the one a model was fitted on."""
+    if not np.allclose(got.values, needed.values, rtol=0, atol=0.02 * needed.step):
+        raise ShapeshiftError(
+            f"got an axis from {got.values[0]:.6g} to {got.values[-1]:.6g}, needed the model's, from "
+            f"{needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}: resample the signals to it, or fit a model to them."
+        )

@@ -66,3 +66,20 @@ def noise_sd(x: np.ndarray) -> np.ndarray:
     if x.shape[1] < 5:
         return np.zeros(len(x))
     return np.median(np.abs(np.diff(x, 2, axis=1)), axis=1) / (0.6745 * np.sqrt(6.0))
+
+
+def noise_and_contrast(x: np.ndarray) -> np.ndarray:
+    """Noise sd and contrast, the sd of the signal about its mean with the noise taken off: (n, 2)."""
+    noise = noise_sd(x)
+    return np.stack([noise, np.sqrt(np.maximum(x.var(1) - noise**2, 0.0))], axis=1)
+
+
+def moved_back(values: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Signals moved by -samples (n,), linear interpolation, nan outside what was measured."""
+    length = values.shape[1]
+    at = np.arange(length) + samples[:, None]
+    left = np.clip(np.floor(at).astype(int), 0, length - 2)
+    rest = at - left
+    rows = np.arange(len(values))[:, None]
+    out = (1 - rest) * values[rows, left] + rest * values[rows, left + 1]
+    return np.where((at >= 0) & (at <= length - 1), out, np.nan)

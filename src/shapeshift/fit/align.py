@@ -90,20 +90,20 @@ def _iterate(x: Tensor, weight: Tensor, template: Tensor, reach: int, rounds: in
     return Alignment(lag, template, reach, float(left))
 
 
-def align(x: Tensor, noise_sd: Tensor, generator: torch.Generator, *, starts: int = 4) -> Alignment:
+def align(x: Tensor, noise: Tensor, generator: torch.Generator, *, starts: int = 4) -> Alignment:
     """Lags of all signals, from several first templates; the best-explained start is kept.
 
     Parameters
     ----------
     x : Tensor (n, P)
-    noise_sd : Tensor (n,)
-        Noise of every signal: those with more of it weigh less.
+    noise : Tensor (n, 2)
+        Noise sd and contrast of every signal: those with more noise weigh less.
     generator : torch.Generator
         Picks the signals that serve as first templates (besides the mean of all).
     """
     n, length = x.shape
     reach = length - max(2, length // 8)
-    weight = 1 / (noise_sd.square() + 0.05 * x.var(1).mean().clamp_min(1e-12))
+    weight = 1 / (noise[:, 0].square() + 0.05 * noise[:, 1].square().mean().clamp_min(1e-12))
     some = torch.randperm(n, generator=generator)[:600]
     energy = x[some].var(1) * weight[some]
     strong = some[torch.multinomial(energy.clamp_min(1e-9), min(starts, len(some)), generator=generator)]

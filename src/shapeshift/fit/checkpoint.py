@@ -57,7 +57,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
                 raise ShapeshiftError(
-                    f"{path.name} is a safetensors file, but not of a shapeshift model: give one that save() wrote."
+                    f"{path.name} is not a shapeshift model: give a file that save() wrote."
                 )
             if header.get("version") != str(VERSION):
                 raise ShapeshiftError(

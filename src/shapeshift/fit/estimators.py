@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
@@ -15,12 +14,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from shapeshift.data import preprocess
-from shapeshift.data.coordinates import Axis, Stack, as_stack
+from shapeshift.data.coordinates import Axis, Stack, as_stack, refuse_constant, refuse_other_axis
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
-from shapeshift.fit.options import check_choices, design_of, plan_of, scaling_of
+from shapeshift.fit.options import check_choices, design_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
-from shapeshift.fit.reading import drawn, pose_tensor, posterior_of
+from shapeshift.fit.progress import Progress
+from shapeshift.fit.reading import drawn, plane, pose_tensor, posterior_of
 from shapeshift.fit.restore import described, restored
 from shapeshift.fit.train import History
 
@@ -180,7 +180,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.scaling_ = scaling_of(self.likelihood, normalised)
         values, noise = self._tensors(stack)
         plan = plan_of(self, len(values))
-        with _progress(self.progress, plan.epochs) as on_epoch:
+        with Progress(self.progress, plan.epochs) as on_epoch:
             design = design_of(self, normalised, self._axis)
             self.fitted_ = recipe.fit(design, plan, values, noise, generator, on_epoch=on_epoch)
         self.fit_seconds_ = time.perf_counter() - begin
@@ -194,11 +194,11 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _conclude(self, n_signals: int, epochs: int) -> None:
         warps = self.fitted_.vae.warps
-        self.shift_sd_ = float(warps[0].prior_sd) * self._axis.half if len(warps) else 0.0
+        self.shift_sd_ = float(warps[0].prior_sd.item()) * self._axis.half if len(warps) else 0.0
         self.n_signals_ = n_signals
         self.converged_ = self.history_.stopped in ("finished", "patience")
         resolved = {"epochs": epochs, "shift_sd": self.shift_sd_}
-        self.options_ = {k: _plain(v) for k, v in (self.get_params(deep=False) | resolved).items()}
+        self.options_ = {k: plain(v) for k, v in (self.get_params(deep=False) | resolved).items()}
 
     @property
     def history_(self) -> History:
@@ -210,6 +210,11 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return Axis(self.axis_, self.axis_name_, self.axis_units_)
 
     @property
+    def axis_step_(self) -> float:
+        """Distance of two samples, in axis units."""
+        return self._axis.step
+
+    @property
     def origin_(self) -> float:
         """Axis value at which shift is 0: the centre of the axis."""
         return self._axis.centre
@@ -219,8 +224,10 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """The convention of the zero, in a sentence."""
         place = f"{self.origin_:.6g} {self.axis_units_}".strip() + " (the centre of the axis)"
         return {
-            "reference": f"shift 0 puts the set's pattern (its mean centre of energy) at {place}; shapes are registered "
-            "so that changing the shape does not move the pattern",
+            "reference": f"shift 0 puts the pattern's centre of mirror symmetry at {place}"
+            if self.fitted_.reference.symmetric
+            else f"shift 0 puts the set's mean centre of energy at {place}; shapes are registered so that "
+            "changing the shape does not move the pattern",
             "peak": f"shift 0 puts the highest point of a signal at {place}",
             "centroid": f"shift 0 puts a signal's centre of energy at {place}",
         }[self.zero]
@@ -241,7 +248,9 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         check_is_fitted(self, "fitted_")
         check_choices(self)
         stack = self._stack(X, x)
-        return posterior_of(self.fitted_, *self._tensors(stack), self.zero, self._gains(stack), self._axis, stack)
+        return posterior_of(
+            self.fitted_, *self._tensors(stack), self.zero, self._gains(stack), self._axis, stack
+        )
 
     def transform(self, X: Any) -> np.ndarray:
         """Shape latents (n, n_latent): means of the posterior."""
@@ -266,7 +275,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         check_is_fitted(self, "fitted_")
         stack = self._stack(X, x)
         p = self.posterior(X, x=x)
-        return stack.like_given(_moved(stack.values, p.shift / self._axis.step))
+        return stack.like_given(preprocess.moved_back(stack.values, p.shift / self._axis.step))
 
     def generate(self, z: Any, shift: Any = 0.0) -> np.ndarray:
         """Noise-free signals (m, length) of shapes z (m, n_latent) at shifts (axis units).
@@ -284,6 +293,11 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             values = vae.likelihood.mean(vae.values(pose, shapes))
         return self.scaling_.undo(values.double().numpy())
 
+    def amplitudes(self, X: Any) -> np.ndarray:
+        """Gain and offset (n, 2) that ``normalise`` took off every signal: x = gain * normalised + offset."""
+        own = preprocess.per_signal(self._stack(X).values, self.normalise)
+        return np.hstack([own.gain, own.offset])
+
     def manifold(self, n: int = 10) -> xr.DataArray:
         """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.
 
@@ -291,19 +305,14 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         latents after the second stay at 0.
         """
         import xarray as xr
-        from scipy.stats import norm
 
-        check_is_fitted(self, "fitted_")
-        points = norm.ppf(np.linspace(0.05, 0.95, n))
-        drawn_latents = min(2, self.n_latent)
-        z = np.zeros((n**drawn_latents, self.n_latent))
-        grids = np.meshgrid(*[points] * drawn_latents)
-        for k, grid in enumerate(grids):
-            z[:, k] = grid.ravel()
-        names = ["z2", "z1"][-drawn_latents:]
-        values = self.generate(z).reshape(*[n] * drawn_latents, -1)
+        points, z = plane(n, self.n_latent)
+        names = ["z2", "z1"][-min(2, self.n_latent) :]
+        values = self.generate(z).reshape(*[n] * len(names), -1)
         out = xr.DataArray(values, dims=[*names, self.axis_name_], coords={k: points for k in names})
-        return out.assign_coords({self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})})
+        return out.assign_coords(
+            {self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})}
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
@@ -318,20 +327,25 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         stack = as_stack(X, x if x is not None or reset or named or not hasattr(self, "axis_") else None)
         shown = stack.values if named or not hasattr(X, "columns") else X
         validate_data(
-            self, shown, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=2 if reset else 1, ensure_min_features=2
+            self,
+            shown,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=2 if reset else 1,
+            ensure_min_features=2,
         )
         if reset:
-            _refuse_constant(stack.values)
+            refuse_constant(stack.values)
             return stack
         if (named or x is not None) and stack.axis.name in (self.axis_name_, "sample"):
-            _refuse_other_axis(stack.axis, self._axis)
+            refuse_other_axis(stack.axis, self._axis)
         return replace(stack, axis=self._axis)
 
     def _tensors(self, stack: Stack) -> tuple[torch.Tensor, torch.Tensor]:
         """Signals and noise in model units."""
         own = preprocess.per_signal(stack.values, self.normalise)
         values = self.scaling_.apply(own.apply(stack.values))
-        noise = preprocess.noise_sd(values)
+        noise = preprocess.noise_and_contrast(values)
         return torch.from_numpy(values).float(), torch.from_numpy(noise).float()
 
     def _gains(self, stack: Stack) -> np.ndarray:
@@ -365,67 +379,3 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
     model = ShiftVAE()
     restored(model, *checkpoint.read(path), encoder=encoder, decoder=decoder)
     return model
-
-
-def _moved(values: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Signals moved by -samples (n,), linear interpolation, nan outside what was measured."""
-    length = values.shape[1]
-    at = np.arange(length) + samples[:, None]
-    left = np.clip(np.floor(at).astype(int), 0, length - 2)
-    rest = at - left
-    rows = np.arange(len(values))[:, None]
-    out = (1 - rest) * values[rows, left] + rest * values[rows, left + 1]
-    return np.where((at >= 0) & (at <= length - 1), out, np.nan)
-
-
-def _refuse_constant(values: np.ndarray) -> None:
-    if (np.ptp(values, axis=1) == 0).all():
-        raise ShapeshiftError(
-            f"got {len(values)} signals that are all constant along the axis, needed signals with a pattern: "
-            "check which dimension is the axis (orientation)."
-        )
-
-
-def _refuse_other_axis(got: Axis, needed: Axis) -> None:
-    if not np.allclose(got.values, needed.values, rtol=0, atol=0.02 * needed.step):
-        raise ShapeshiftError(
-            f"got an axis from {got.values[0]:.6g} to {got.values[-1]:.6g}, needed the model's, from {needed.values[0]:.6g} "
-            f"to {needed.values[-1]:.6g} {needed.units}: resample the signals to it, or fit a model to them."
-        )
-
-
-def _plain(value: Any) -> Any:
-    """An option as a value that a text file can hold."""
-    if isinstance(value, (str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    return type(value).__name__
-
-
-class _progress:
-    """A rich progress bar on stderr, or nothing."""
-
-    def __init__(self, shown: bool, epochs: int) -> None:
-        self.shown, self.epochs, self.bar = shown, epochs, None
-
-    def __enter__(self) -> Any:
-        if not self.shown:
-            return None
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self.bar = Progress(console=Console(stderr=True))
-        self.bar.start()
-        task = self.bar.add_task("fitting", total=self.epochs)
-
-        def on_epoch(epoch: int, record: dict[str, float]) -> None:
-            self.bar.update(task, completed=epoch + 1, description=f"fitting, held-out loss {record['val_loss']:.4g}")
-
-        return on_epoch
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()

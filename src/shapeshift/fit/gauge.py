@@ -3,39 +3,41 @@
 The data fix a shift only up to a function of the shape: moving every canonical signal by -delta(z)
 and every shift by +delta(z) changes nothing that is measured. A declared convention picks delta:
 
-* ``reference``: moving along z at constant shift does not move along the shift,
-  <dv/dz - dv/dt grad delta, dv/dt> = 0, so grad delta = <dv/dz, dv/dt> / <dv/dt, dv/dt>. This is
-  the choice with the least noise: errors of shape and of shift are then uncorrelated. A polynomial
-  is fitted to that gradient where the data are. Its constant puts the pattern's centre of energy,
-  over the whole set, at the centre of the axis.
+* ``reference``: where the shapes are near enough to mirror images of themselves, as lines and peaks
+  are, shift 0 puts the centre of that symmetry at the centre of the axis: what a least-squares fit of
+  any symmetric formula calls its position. Where they are not, moving along z at constant shift does
+  not move along the shift, <dv/dz - dv/dt grad delta, dv/dt> = 0, so
+  grad delta = <dv/dz, dv/dt> / <dv/dt, dv/dt>, the choice with the least noise (errors of shift and
+  of shape are then uncorrelated); its constant puts the set's mean centre of energy at the centre of
+  the axis. Either way delta is a polynomial in z, fitted where the data are.
 * ``peak``: shift 0 puts the highest point of the signal at the centre of the axis.
 * ``centroid``: the same with the centroid of the squared deviation from the median.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vmap
 
-from shapeshift.fit.refine import CHUNK, values_and_jacobian
-from shapeshift.model.vae import PoseVAE
+from shapeshift.fit.refine import CHUNK
+from shapeshift.model.vae import PoseVAE, with_slopes
 
 ZEROS = ("reference", "peak", "centroid")
 RIDGE = 1e-4
+SMOOTH = 0.3  # samples a centre of symmetry may lie off a polynomial of z
 
 
 class Reference(NamedTuple):
-    """delta(z) = constant + monomials((z - centre) / spread) @ coefficients."""
+    """delta(z) = constant + monomials((z - centre) / spread) @ coefficients; symmetric: by mirror image."""
 
     coefficients: Tensor
     centre: Tensor
     spread: Tensor
     constant: Tensor
+    symmetric: Tensor
 
 
 def exponents(n_latent: int) -> list[tuple[int, ...]]:
@@ -49,12 +51,6 @@ def monomials(y: Tensor) -> Tensor:
     return torch.stack([y[:, list(c)].prod(1) for c in exponents(y.shape[1])], 1)
 
 
-def with_gradient(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
-    """f(z) and its gradient, for f that maps (n, K) row by row to (n, ...): (n, ...), (K, n, ...)."""
-    directions = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape)
-    return vmap(lambda d: jvp(function, (z,), (d,)), out_dims=(None, 0))(directions)
-
-
 def centroid(vae: PoseVAE, z: Tensor) -> Tensor:
     """Centroid of the squared deviation from the median, of signals at shift 0: (n,)."""
     signal = _at_rest(vae, z)
@@ -66,9 +62,29 @@ def peak(vae: PoseVAE, z: Tensor) -> Tensor:
     """Highest point of signals at shift 0, by a parabola through three samples: (n,)."""
     signal = _at_rest(vae, z)
     top = signal[:, 1:-1].argmax(1, keepdim=True) + 1
-    a, b, c = (signal.gather(1, top + k)[:, 0] for k in (-1, 0, 1))
+    return vae.grid[0, 0] + vae.sample * _vertex(signal, top)
+
+
+def mirror(vae: PoseVAE, z: Tensor) -> Tensor:
+    """Point about which signals at shift 0 are most like their mirror images: (n,).
+
+    Maximum over c of sum_u w(c + u) w(c - u), the autoconvolution at 2c, w the signal above (or
+    below) its baseline.
+    """
+    signal = _at_rest(vae, z)
+    signal = signal * torch.sign(signal.mean() - signal.median())
+    w = (signal - torch.quantile(signal, 0.1, dim=1, keepdim=True)).clamp_min(0)
+    size = 2 * signal.shape[1]
+    folded = torch.fft.irfft(torch.fft.rfft(w, size).square(), size)
+    top = folded[:, 1:-2].argmax(1, keepdim=True) + 1
+    return vae.grid[0, 0] + vae.sample * 0.5 * _vertex(folded, top)
+
+
+def _vertex(curve: Tensor, top: Tensor) -> Tensor:
+    """Highest point of the parabola through the sample ``top`` (n, 1) and its neighbours: (n,)."""
+    a, b, c = (curve.gather(1, top + k)[:, 0] for k in (-1, 0, 1))
     bend = (a - 2 * b + c).clamp_max(-1e-12)
-    return vae.grid[0, 0] + vae.sample * (top[:, 0] + (0.5 * (a - c) / bend).clamp(-1, 1))
+    return top[:, 0] + (0.5 * (a - c) / bend).clamp(-1, 1)
 
 
 def _at_rest(vae: PoseVAE, z: Tensor) -> Tensor:
@@ -84,20 +100,39 @@ def fit_reference(vae: PoseVAE, theta: Tensor) -> Reference:
     centre, spread = z.mean(0), z.std(0, correction=0).clamp_min(1e-3)
     y = ((z - centre) / spread).double().clamp(-4, 4)
     trust = (sharp / sharp.median().clamp_min(1e-12)).clamp_max(4.0).sqrt()[:, None]
-    _, slopes = with_gradient(monomials, y)  # (K, n, M)
-    rows = (slopes * trust).flatten(0, 1)
-    target = (gradient * spread.double() * trust).T.flatten()
-    normal = rows.T @ rows
-    normal += RIDGE * len(y) * torch.eye(len(normal), dtype=normal.dtype)
-    coefficients = torch.linalg.solve(normal, rows.T @ target)
+    symmetric = _symmetric(vae, z, y, trust)
+    if symmetric is not None:
+        coefficients, constant = symmetric
+        return Reference(coefficients.to(z), centre, spread, constant.to(z), torch.tensor(True))
+    _, slopes = with_slopes(monomials, y)  # (K, n, M)
+    coefficients = _ridge((slopes * trust).flatten(0, 1), (gradient * spread.double() * trust).T.flatten())
     middle = torch.cat([centroid(vae, part) for part in z.split(CHUNK)]).double()
     constant = (sharp * (middle - monomials(y) @ coefficients)).sum() / sharp.sum().clamp_min(1e-12)
-    return Reference(coefficients.to(z), centre, spread, constant.to(z))
+    return Reference(coefficients.to(z), centre, spread, constant.to(z), torch.tensor(False))
+
+
+def _symmetric(vae: PoseVAE, z: Tensor, y: Tensor, trust: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Polynomial through the centres of mirror symmetry, or None where they do not follow one."""
+    centres = torch.cat([mirror(vae, part) for part in z.split(CHUNK)]).double()
+    weight = trust.square()[:, 0] / trust.square().sum()
+    columns = monomials(y)
+    means = (weight[:, None] * columns).sum(0), (weight * centres).sum()
+    coefficients = _ridge((columns - means[0]) * trust, (centres - means[1]) * trust[:, 0])
+    constant = means[1] - means[0] @ coefficients
+    error = (constant + columns @ coefficients - centres).abs()
+    off = (weight * (error > SMOOTH * vae.sample)).sum()
+    return None if off > 0.05 else (coefficients, constant)
+
+
+def _ridge(rows: Tensor, target: Tensor) -> Tensor:
+    normal = rows.T @ rows
+    normal = normal + RIDGE * len(rows) * torch.eye(len(normal), dtype=normal.dtype)
+    return torch.linalg.solve(normal, rows.T @ target)
 
 
 def _wanted_gradient(vae: PoseVAE, theta: Tensor) -> tuple[Tensor, Tensor]:
     """<dv/dz, dv/dt> / <dv/dt, dv/dt> (n, K) and <dv/dt, dv/dt> (n,)."""
-    _, jacobian = values_and_jacobian(vae, theta)
+    _, jacobian = vae.values_and_jacobian(theta)
     along = jacobian[..., :1]
     sharp = along.square().sum(1)
     return (jacobian[..., 1:] * along).sum(1) / sharp.clamp_min(1e-9), sharp[:, 0]
@@ -118,5 +153,5 @@ def offset(vae: PoseVAE, zero: str, reference: Reference, z: Tensor) -> tuple[Te
         def delta(z: Tensor) -> Tensor:
             return landmark(vae, z)
 
-    values, slopes = zip(*(with_gradient(delta, part) for part in z.split(CHUNK)), strict=True)
+    values, slopes = zip(*(with_slopes(delta, part) for part in z.split(CHUNK)), strict=True)
     return torch.cat(values), torch.cat(slopes, 1).T

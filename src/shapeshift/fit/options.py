@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +63,9 @@ def likelihood_of(name: str, values: np.ndarray) -> Likelihood:
     outside = int((~likelihood.inside(torch.from_numpy(values))).sum())
     if outside:
         raise ShapeshiftError(
-            f"got {outside} of {values.size} values outside the support of likelihood={name!r} (the data run from "
-            f"{values.min():.4g} to {values.max():.4g}), needed {likelihood.support}: use likelihood='gaussian', or "
-            "rescale the data."
+            f"got {outside} of {values.size} values outside the support of likelihood={name!r} (the data run "
+            f"from {values.min():.4g} to {values.max():.4g}), needed {likelihood.support}: use "
+            "likelihood='gaussian', or rescale the data."
         )
     return likelihood
 
@@ -81,7 +81,9 @@ def design_of(model: ShiftVAE, values: np.ndarray, axis: Axis) -> Design:
     shift_sd = None if model.shift_sd is None else model.shift_sd / axis.half
     likelihood = likelihood_of(model.likelihood, values)
     encoder = copy.deepcopy(model.encoder)
-    return Design(model.n_latent, tuple(model.warps), decoder, encoder, likelihood, shift_sd, model.width, model.depth)
+    return Design(
+        model.n_latent, tuple(model.warps), decoder, encoder, likelihood, shift_sd, model.width, model.depth
+    )
 
 
 def plan_of(model: ShiftVAE, n: int) -> Plan:
@@ -106,3 +108,14 @@ def _weights(given: Any) -> dict[str, float] | Callable[[float], dict[str, float
     if unknown:
         raise ShapeshiftError(f"got kl_weight for {', '.join(sorted(unknown))}, needed 'shift' or 'z'.")
     return dict(given)
+
+
+def plain(value: Any) -> Any:
+    """An option as a value that a text file can hold."""
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    return type(value).__name__

@@ -23,22 +23,22 @@ FAINT = 0.5  # of the prior's sd: the signal has told next to nothing of its shi
 MISFIT = 4.0  # residual variance over the assumed one
 
 
-def sharpened(fitted: Fitted, x: Tensor, noise_sd: Tensor, found: Found) -> tuple[Tensor, Tensor]:
+def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[Tensor, Tensor]:
     """Covariance (n, d, d) with the noise that the residuals show, and that variance over the assumed one."""
     vae, refined = fitted.vae, found.refined
-    excess = vae.likelihood.excess(x, refined.values, noise_sd, refined.theta.shape[1])
+    excess = vae.likelihood.excess(x, refined.values, noise, refined.theta.shape[1])
     prior = torch.diag(vae.prior_precision())
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
 
 
 @torch.no_grad()
 def posterior_of(
-    fitted: Fitted, x: Tensor, noise_sd: Tensor, zero: str, gain: np.ndarray, axis: Axis, stack: Stack
+    fitted: Fitted, x: Tensor, noise: Tensor, zero: str, gain: np.ndarray, axis: Axis, stack: Stack
 ) -> Posterior:
     """Posterior of signals (n, P) given in model units; ``gain`` (n,) is data units per model unit."""
-    vae, found = fitted.vae, infer(fitted.vae, fitted.bank, x, noise_sd)
+    vae, found = fitted.vae, infer(fitted.vae, fitted.bank, x, noise)
     g = vae.n_pose
-    covariance, excess = sharpened(fitted, x, noise_sd, found)
+    covariance, excess = sharpened(fitted, x, noise, found)
     theta = found.refined.theta
     z = theta[:, g:]
     if g:
@@ -48,7 +48,7 @@ def posterior_of(
         shift_sd = torch.einsum("ni,nij,nj->n", along, covariance, along).sqrt()
     else:
         delta = shift = shift_sd = torch.zeros(len(x))
-    noise = vae.likelihood.rough_sd(x, noise_sd) * excess.sqrt()
+    sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()
     ambiguous = found.rival_gap / excess < AMBIGUOUS
     rival = torch.where(ambiguous, found.rival_shift + delta, torch.nan)
     evidence = found.refined.log_evidence.double().numpy() - x.shape[1] * np.log(gain)
@@ -57,7 +57,7 @@ def posterior_of(
         shift_sd=_numbers(shift_sd) * axis.half,
         z=_numbers(z),
         z_sd=_numbers(torch.diagonal(covariance[:, g:, g:], dim1=1, dim2=2).sqrt()),
-        noise_sd=_numbers(noise) * gain,
+        noise_sd=_numbers(sample_sd) * gain,
         log_evidence=evidence,
         flags=_flags(fitted, theta, covariance, excess, ambiguous),
         rival_shift=_numbers(rival) * axis.half,
@@ -67,7 +67,9 @@ def posterior_of(
     )
 
 
-def _flags(fitted: Fitted, theta: Tensor, covariance: Tensor, excess: Tensor, ambiguous: Tensor) -> np.ndarray:
+def _flags(
+    fitted: Fitted, theta: Tensor, covariance: Tensor, excess: Tensor, ambiguous: Tensor
+) -> np.ndarray:
     """Codes of what to doubt, joined by ";", one string a signal."""
     vae = fitted.vae
     marks = {"misfit": excess > MISFIT}
@@ -83,9 +85,9 @@ def _flags(fitted: Fitted, theta: Tensor, covariance: Tensor, excess: Tensor, am
 
 
 @torch.no_grad()
-def drawn(fitted: Fitted, x: Tensor, noise_sd: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(fitted: Fitted, x: Tensor, noise: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected signals at the posterior (n, P), pose (n, G) and shape (n, K), model units."""
-    refined = infer(fitted.vae, fitted.bank, x, noise_sd).refined
+    refined = infer(fitted.vae, fitted.bank, x, noise).refined
     g = fitted.vae.n_pose
     mean = fitted.vae.likelihood.mean(refined.values)
     return _numbers(mean), _numbers(refined.theta[:, :g]), _numbers(refined.theta[:, g:])
@@ -96,8 +98,20 @@ def pose_tensor(fitted: Fitted, shift: np.ndarray, z: Tensor, zero: str) -> Tens
     if not fitted.vae.n_pose:
         return z.new_zeros(len(z), 0)
     delta, _ = offset(fitted.vae, zero, fitted.reference, z)
-    return (torch.from_numpy(np.ascontiguousarray(shift)).to(z) - delta)[:, None]
+    return (torch.tensor(shift, dtype=z.dtype) - delta)[:, None]
 
 
 def _numbers(t: Tensor) -> np.ndarray:
     return t.detach().double().numpy()
+
+
+def plane(n: int, n_latent: int) -> tuple[np.ndarray, np.ndarray]:
+    """n quantiles of the prior, 5 to 95 %, and the latents (n * n, K) of their grid over the first two."""
+    from scipy.stats import norm
+
+    points = norm.ppf(np.linspace(0.05, 0.95, n))
+    grids = np.meshgrid(*[points] * min(2, n_latent))
+    z = np.zeros((grids[0].size, n_latent))
+    for k, grid in enumerate(grids):
+        z[:, k] = grid.ravel()
+    return points, z

@@ -12,11 +12,13 @@ from torch import Tensor
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.gauge import Reference, fit_reference
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
-from shapeshift.fit.start import Design, build
+from shapeshift.fit.start import Design, build, release
 from shapeshift.fit.train import History, Plan, Signals, train
+from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.vae import PoseVAE
 
-STEPS = 700  # optimiser steps when the number of epochs is not given
+STEPS = 500  # optimiser steps when the number of epochs is not given
+STILL = 0.1  # prior sd, in samples, where a shift explains less than one more shape component
 SAMPLE = 1024  # signals that fix the bank and the zero
 
 
@@ -27,6 +29,7 @@ class Fitted(NamedTuple):
     bank: Bank
     reference: Reference
     history: History
+    worth: Worth | None
 
 
 def epochs_for(n: int, batch_size: int, held_out: float) -> int:
@@ -38,13 +41,17 @@ def fit(
     design: Design,
     plan: Plan,
     x: Tensor,
-    noise_sd: Tensor,
+    noise: Tensor,
     generator: torch.Generator,
     *,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Fitted:
-    """Fit the design to signals x (n, P) with noise (n,), all in model units."""
-    start = starting_lags(design, x, noise_sd, generator)
+    """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
+    start = starting_lags(design, x, noise, generator)
+    worth = worth_of_shift(x, noise, start.lag, design.n_latent) if "shift" in design.warps else None
+    if worth and not worth.shifts and design.shift_sd is None:
+        start = start._replace(lag=torch.zeros_like(start.lag), reach=max(4, x.shape[1] // 12))
+        design = design._replace(shift_sd=STILL * 2 / (x.shape[1] - 1))
     vae = build(design, x, start, generator)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
@@ -52,31 +59,38 @@ def fit(
         with torch.no_grad():
             q = vae.encode(data.x[some], data.lag[some])
         bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
-        return better_lags(vae, bank, data.x, data.noise_sd, data.lag)
+        return better_lags(vae, bank, data.x, data.noise, data.lag)
 
     history = train(
-        vae, Signals(x, noise_sd, start.lag), plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch
+        vae,
+        Signals(x, noise, start.lag),
+        plan,
+        generator,
+        search=search if vae.n_pose else None,
+        release=lambda vae, data, k: release(vae, data.x, data.lag, k) if k == 0 else None,
+        on_epoch=on_epoch,
     )
     some = torch.randperm(len(x), generator=generator)[:SAMPLE]
     with torch.no_grad():
         q = vae.encode(x[some], start.lag[some])
     bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
-    theta = infer(vae, bank, x[some], noise_sd[some]).refined.theta
+    theta = infer(vae, bank, x[some], noise[some]).refined.theta
     bank = bank_of(theta, vae.n_pose, start.reach)
-    return Fitted(vae, bank, fit_reference(vae, theta) if vae.n_pose else _no_reference(vae), history)
+    return Fitted(vae, bank, fit_reference(vae, theta) if vae.n_pose else _no_reference(vae), history, worth)
 
 
-def starting_lags(design: Design, x: Tensor, noise_sd: Tensor, generator: torch.Generator) -> Alignment:
+def starting_lags(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Alignment:
     """Lags by correlation, centred on their median; none where nothing may move."""
     length = x.shape[1]
     if "shift" not in design.warps:
         return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
-    found = align(x, noise_sd, generator)
+    found = align(x, noise, generator)
     lag = found.lag - found.lag.median()
-    reach = min(length + 2, int(lag.abs().max()) + max(4, length // 12))
-    return found._replace(lag=lag, reach=reach)
+    # a stray lag must not decide how far all may go
+    reach = min(length, int(1.2 * torch.quantile(lag.abs().double(), 0.99)) + max(4, length // 12))
+    return found._replace(lag=torch.where(lag.abs() > reach, 0, lag), reach=reach)
 
 
 def _no_reference(vae: PoseVAE) -> Reference:
     zero = vae.grid.new_zeros(())
-    return Reference(zero[None], zero.expand(vae.n_latent), zero.expand(vae.n_latent) + 1, zero)
+    return Reference(zero[None], zero.expand(vae.n_latent), zero.expand(vae.n_latent) + 1, zero, zero > 0)

@@ -12,11 +12,11 @@ posterior in Laplace's approximation (MacKay 2003, Information Theory, ch. 27).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vmap
 
 from shapeshift.model.vae import PoseVAE
 
@@ -47,89 +47,86 @@ class Refined(NamedTuple):
         return -self.loss + 0.5 * d * math.log(2 * math.pi) - 0.5 * torch.logdet(self.hessian)
 
 
-def values_and_jacobian(vae: PoseVAE, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """v (n, P) and J = dv / dtheta (n, P, G + K), by one forward-mode pass per parameter."""
-
-    def read(t: Tensor) -> Tensor:
-        return vae.values(t[:, : vae.n_pose], t[:, vae.n_pose :])
-
-    tangents = torch.eye(theta.shape[1], dtype=theta.dtype)[:, None, :].expand(-1, *theta.shape)
-    values, columns = vmap(lambda d: jvp(read, (theta,), (d,)), out_dims=(None, -1))(tangents)
-    return values, columns
-
-
-def joint_loss(vae: PoseVAE, x: Tensor, noise_sd: Tensor, theta: Tensor, values: Tensor) -> Tensor:
+def joint_loss(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, values: Tensor) -> Tensor:
     """-log p(x, theta) of every signal, with the constants of the Gaussian prior."""
     precision = vae.prior_precision()
     prior = 0.5 * (theta.square() * precision).sum(1) + 0.5 * (2 * math.pi / precision).log().sum()
-    return prior - vae.likelihood.log_prob(x, values, noise_sd)
+    return prior - vae.likelihood.log_prob(x, values, noise)
 
 
 @torch.no_grad()
 def refine(
-    vae: PoseVAE, x: Tensor, noise_sd: Tensor, theta: Tensor, *, steps: int = 12, tol: float = 1e-3
+    vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, *, steps: int = 12, tol: float = 1e-3
 ) -> Refined:
     """Levenberg-Marquardt on every signal by itself.
 
     Parameters
     ----------
     vae : PoseVAE
-    x, noise_sd, theta : Tensor (n, P), (n,), (n, G + K)
-        Signals, their noise, the start.
+    x, noise, theta : Tensor (n, P), (n, 2), (n, G + K)
+        Signals, their noise and contrast, the start.
     steps : int
         At most so many.
     tol : float
-        A signal has settled when its next step would gain less than this many nats.
+        A signal has settled, and is left alone, when its next step would gain less than this many nats.
     """
-    parts = [
-        _refine_chunk(vae, *part, steps, tol)
-        for part in zip(x.split(CHUNK), noise_sd.split(CHUNK), theta.split(CHUNK), strict=True)
-    ]
-    return Refined(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-
-def _refine_chunk(
-    vae: PoseVAE, x: Tensor, noise_sd: Tensor, theta: Tensor, steps: int, tol: float
-) -> Refined:
-    precision = vae.prior_precision()
+    state = _evaluate(vae, x, noise, theta)
     damping = theta.new_full((len(theta),), 1e-3)
     settled = torch.zeros(len(theta), dtype=torch.bool)
-    values, hessian, gradient = _normal_equations(vae, x, noise_sd, theta, precision)
-    loss = joint_loss(vae, x, noise_sd, theta, values)
     for _ in range(steps):
-        diagonal = torch.diagonal(hessian, dim1=1, dim2=2)
-        step, _ = torch.linalg.solve_ex(hessian + torch.diag_embed(damping[:, None] * diagonal), -gradient)
-        settled |= -(step * gradient).sum(1) < tol
-        if settled.all():
+        step, promise = _propose(state, damping)
+        settled |= promise < tol
+        rows = torch.nonzero(~settled)[:, 0]
+        if not len(rows):
             break
-        trial = theta + step
-        new_values, new_hessian, new_gradient = _normal_equations(vae, x, noise_sd, trial, precision)
-        new_loss = joint_loss(vae, x, noise_sd, trial, new_values)
-        taken = (new_loss < loss) & ~settled
-        damping = torch.where(taken, damping * 0.1, damping * 10).clamp(1e-9, 1e6)
-        theta, values, hessian, gradient, loss = (
-            _where(taken, new, old)
-            for new, old in (
-                (trial, theta),
-                (new_values, values),
-                (new_hessian, hessian),
-                (new_gradient, gradient),
-                (new_loss, loss),
-            )
-        )
-    return Refined(theta, hessian, loss, values, settled)
+        trial = _evaluate(vae, x[rows], noise[rows], state.theta[rows] + step[rows])
+        taken = trial.loss < state.loss[rows]
+        for kept, new in zip(state, trial, strict=True):
+            kept[rows[taken]] = new[taken]
+        damping[rows] = torch.where(taken, damping[rows] * 0.1, damping[rows] * 10).clamp(1e-9, 1e6)
+    return Refined(state.theta, state.hessian, state.loss, state.values, settled)
 
 
-def _normal_equations(
-    vae: PoseVAE, x: Tensor, noise_sd: Tensor, theta: Tensor, precision: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Values, Gauss-Newton Hessian and gradient of the joint loss."""
-    values, jacobian = values_and_jacobian(vae, theta)
-    information = vae.likelihood.fisher(values, noise_sd)
+class _State(NamedTuple):
+    theta: Tensor
+    values: Tensor
+    hessian: Tensor
+    gradient: Tensor
+    loss: Tensor
+
+
+def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor) -> list[Tensor]:
+    """Results of ``function`` on rows of ``columns``, always CHUNK rows at a time (the last are padded).
+
+    One size for all calls, so that a signal's numbers do not depend on its neighbours to the last bit.
+    """
+    n = len(columns[0])
+    parts = []
+    for begin in range(0, n, CHUNK):
+        rows = torch.arange(begin, begin + CHUNK).clamp(max=n - 1)
+        kept = min(CHUNK, n - begin)
+        parts.append([t[:kept] for t in function(*(c[rows] for c in columns))])
+    return [torch.cat(column) for column in zip(*parts, strict=True)]
+
+
+def _evaluate(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> _State:
+    return _State(*in_chunks(lambda *part: _normal_equations(vae, *part), x, noise, theta))
+
+
+def _normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> _State:
+    """Values, Gauss-Newton Hessian, gradient and joint loss at theta."""
+    precision = vae.prior_precision()
+    values, jacobian = vae.values_and_jacobian(theta)
+    information = vae.likelihood.fisher(values, noise)
     hessian = jacobian.mT @ (information[..., None] * jacobian) + torch.diag(precision)
-    score = vae.likelihood.score(x, values, noise_sd)
-    return values, hessian, theta * precision - (jacobian.mT @ score[..., None])[..., 0]
+    score = vae.likelihood.score(x, values, noise)
+    gradient = theta * precision - (jacobian.mT @ score[..., None])[..., 0]
+    return _State(theta, values, hessian, gradient, joint_loss(vae, x, noise, theta, values))
 
 
-def _where(rows: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    return torch.where(rows.view(-1, *[1] * (new.dim() - 1)), new, old)
+def _propose(state: _State, damping: Tensor) -> tuple[Tensor, Tensor]:
+    """The damped step (n, d) and the nats it promises (n,)."""
+    diagonal = torch.diagonal(state.hessian, dim1=1, dim2=2)
+    system = state.hessian + torch.diag_embed(damping[:, None] * diagonal)
+    step, _ = torch.linalg.solve_ex(system, -state.gradient)
+    return step, -(step * state.gradient).sum(1)

@@ -18,6 +18,7 @@ from shapeshift.fit.recipe import Fitted
 from shapeshift.fit.search import Bank
 from shapeshift.fit.start import Design, build
 from shapeshift.fit.train import History
+from shapeshift.fit.worth import Worth
 from shapeshift.model.likelihoods import LIKELIHOODS
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def described(model: ShiftVAE) -> tuple[dict[str, Tensor], dict[str, Any]]:
     fitted = model.fitted_
     tensors = {"vae." + k: v for k, v in fitted.vae.state_dict().items()}
     tensors |= {"reference." + k: v for k, v in fitted.reference._asdict().items()}
-    tensors |= {"bank.z": fitted.bank.z, "axis": torch.from_numpy(model.axis_)}
+    tensors |= {"bank.z": fitted.bank.z, "axis": torch.tensor(model.axis_)}
     description = {
         "kind": "ShiftVAE",
         "options": model.options_,
@@ -40,12 +41,15 @@ def described(model: ShiftVAE) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "n_signals": model.n_signals_,
         "fit_seconds": model.fit_seconds_,
         "notes": list(model.notes_),
+        "worth": fitted.worth and list(fitted.worth),
         "own": {"decoder": not isinstance(model.decoder, str), "encoder": model.encoder is not None},
     }
     return tensors, description
 
 
-def restored(model: ShiftVAE, tensors: dict[str, Tensor], description: dict[str, Any], *, encoder: Any, decoder: Any) -> None:
+def restored(
+    model: ShiftVAE, tensors: dict[str, Tensor], description: dict[str, Any], *, encoder: Any, decoder: Any
+) -> None:
     """Fill a fresh estimator with what a file holds."""
     try:
         _options(model, description, encoder, decoder)
@@ -58,11 +62,15 @@ def restored(model: ShiftVAE, tensors: dict[str, Tensor], description: dict[str,
         reference = Reference(**{k: tensors["reference." + k] for k in Reference._fields})
         bank = Bank(tensors["bank.z"], int(description["reach"]))
         vae = _network(model, tensors, bank, Axis(axis))
-        model.fitted_ = Fitted(vae, bank, reference, history)
+        model.fitted_ = Fitted(
+            vae, bank, reference, history, description["worth"] and Worth(*description["worth"])
+        )
         model.notes_, model.fit_seconds_ = tuple(description["notes"]), float(description["fit_seconds"])
         model._conclude(int(description["n_signals"]), description["options"]["epochs"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ShapeshiftError(f"the model file is incomplete or damaged ({error}): fit again or take another copy.") from error
+        raise ShapeshiftError(
+            f"the model file is incomplete or damaged ({error}): fit again or take another copy."
+        ) from error
 
 
 def _options(model: ShiftVAE, description: dict[str, Any], encoder: Any, decoder: Any) -> None:
@@ -73,7 +81,9 @@ def _options(model: ShiftVAE, description: dict[str, Any], encoder: Any, decoder
     options["progress"] = False
     for name, module in (("encoder", encoder), ("decoder", decoder)):
         if description["own"][name] and module is None:
-            raise ShapeshiftError(f"the model was fitted with an own {name}: give it, load(path, {name}=module).")
+            raise ShapeshiftError(
+                f"the model was fitted with an own {name}: give it, load(path, {name}=module)."
+            )
         if description["own"][name]:
             options[name] = module
     if not isinstance(options["kl_weight"], (int, float, dict)):
@@ -86,7 +96,14 @@ def _network(model: ShiftVAE, tensors: dict[str, Tensor], bank: Bank, axis: Axis
     """The network, built empty and filled with the stored weights."""
     likelihood = LIKELIHOODS[model.likelihood]()
     design = Design(
-        model.n_latent, tuple(model.warps), model.decoder, model.encoder, likelihood, 1.0, model.width, model.depth
+        model.n_latent,
+        tuple(model.warps),
+        model.decoder,
+        model.encoder,
+        likelihood,
+        1.0,
+        model.width,
+        model.depth,
     )
     length = len(axis.values)
     empty = torch.full((1, length), 0.5)

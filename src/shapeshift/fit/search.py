@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import correlate, window_sums
-from shapeshift.fit.refine import CHUNK, Refined, joint_loss, refine
+from shapeshift.fit.refine import Refined, in_chunks, joint_loss, refine
 from shapeshift.model.vae import PoseVAE
 
 CANDIDATES = 3
+SHORT = 3  # refinement steps that tell candidates apart
 
 
 class Bank(NamedTuple):
@@ -62,7 +63,7 @@ def bank_signals(vae: PoseVAE, bank: Bank) -> Tensor:
 
 
 def candidate_lags(
-    vae: PoseVAE, bank: Bank, signals: Tensor, x: Tensor, noise_sd: Tensor
+    vae: PoseVAE, bank: Bank, signals: Tensor, x: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The best lags of every signal and the bank shape that goes with each: (n, CANDIDATES) twice.
 
@@ -70,7 +71,7 @@ def candidate_lags(
     """
     length = x.shape[1]
     gain = correlate(x, signals) - 0.5 * window_sums(signals.square(), length)
-    gain = gain / vae.likelihood.rough_sd(x, noise_sd).square()[:, None, None]
+    gain = gain / vae.likelihood.rough_sd(x, noise).square()[:, None, None]
     best, shape = gain.max(1)
     best, shape = best.flip(1), shape.flip(1)  # lags increase
     lags = torch.arange(-bank.reach, bank.reach + 1, device=x.device)
@@ -83,75 +84,55 @@ def candidate_lags(
 
 
 @torch.no_grad()
-def infer(vae: PoseVAE, bank: Bank, x: Tensor, noise_sd: Tensor, *, steps: int = 12) -> Found:
-    """Posterior of signals (n, P), whatever their number: in chunks of one size, so that a signal's
-    numbers do not depend on its neighbours."""
-    if not len(x):
-        raise ValueError("no signals")
-    signals = bank_signals(vae, bank) if vae.n_pose else x.new_zeros(0)
-    parts = []
-    for begin in range(0, len(x), CHUNK):
-        rows = torch.arange(begin, begin + CHUNK).clamp(max=len(x) - 1)
-        found = _infer_chunk(vae, bank, signals, x[rows], noise_sd[rows], steps)
-        kept = min(CHUNK, len(x) - begin)
-        parts.append([t[:kept] for t in (*found.refined, *found[1:])])
-    columns = [torch.cat(column) for column in zip(*parts, strict=True)]
-    return Found(Refined(*columns[:-2]), *columns[-2:])
-
-
-def _infer_chunk(vae: PoseVAE, bank: Bank, signals: Tensor, x: Tensor, noise_sd: Tensor, steps: int) -> Found:
-    nothing = torch.full((len(x),), torch.nan), torch.full((len(x),), torch.inf)
+def infer(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, *, steps: int = 12) -> Found:
+    """Posterior of signals (n, P): candidates, a short refinement of each, a full one of the best."""
     if not vae.n_pose:
-        q = vae.encode(x, torch.zeros(len(x), dtype=torch.long))
-        return Found(refine(vae, x, noise_sd, q.z, steps=steps), *nothing)
-    lags, shapes = candidate_lags(vae, bank, signals, x, noise_sd)
-    tries = []
+        (z,) = in_chunks(lambda part: (vae.encode(part, torch.zeros(len(part), dtype=torch.long)).z,), x)
+        never = x.new_full((len(x),), torch.nan)
+        return Found(refine(vae, x, noise, z, steps=steps), never, torch.full_like(never, torch.inf))
+    signals = bank_signals(vae, bank)
+    starts = in_chunks(lambda *part: _starts(vae, bank, signals, *part), x, noise)
+    first, second = (refine(vae, x, noise, theta, steps=SHORT) for theta in starts[:2])
+    swap = (second.loss < first.loss)[:, None]
+    best = refine(vae, x, noise, torch.where(swap, second.theta, first.theta), steps=steps)
+    other = torch.where(swap, first.theta, second.theta)
+    evidence = torch.where(swap[:, 0], first.log_evidence, second.log_evidence)
+    apart = (best.theta[:, 0] - other[:, 0]).abs() > vae.sample
+    gap = torch.where(apart, best.log_evidence - evidence, torch.inf)
+    return Found(best, torch.where(apart, other[:, 0], torch.nan), gap)
+
+
+def _starts(vae: PoseVAE, bank: Bank, signals: Tensor, x: Tensor, noise: Tensor) -> list[Tensor]:
+    """The two best starts theta (n, G + K): at every candidate lag, the encoder's or the bank's shape."""
+    lags, shapes = candidate_lags(vae, bank, signals, x, noise)
+    thetas, losses = [], []
     for lag, shape in zip(lags.T, shapes.T, strict=True):
         q = vae.encode(x, lag)
-        encoded = torch.cat([q.pose, q.z], 1)
         drawn = torch.cat([vae.sample * lag[:, None].to(x.dtype), bank.z[shape]], 1)
-        theta = _better(vae, x, noise_sd, encoded, drawn)
-        tries.append(refine(vae, x, noise_sd, theta, steps=3))
-    best, second = _two_best(tries)
-    refined = refine(vae, x, noise_sd, best.theta, steps=steps)
-    apart = (best.theta[:, 0] - second.theta[:, 0]).abs() > vae.sample
-    gap = torch.where(apart, refined.log_evidence - second.log_evidence, torch.inf)
-    return Found(refined, torch.where(apart, second.theta[:, 0], torch.nan), gap)
-
-
-def _better(vae: PoseVAE, x: Tensor, noise_sd: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Of two starts, the one with the lower joint loss, signal by signal."""
-    loss_a, loss_b = (refine(vae, x, noise_sd, t, steps=0).loss for t in (a, b))
-    return torch.where((loss_b < loss_a)[:, None], b, a)
-
-
-def _two_best(tries: list[Refined]) -> tuple[Refined, Refined]:
-    order = torch.stack([t.loss for t in tries]).argsort(0)
-    rows = torch.arange(order.shape[1])
-    picked = []
-    for place in (0, min(1, len(tries) - 1)):
-        picked.append(
-            Refined(*(torch.stack(column)[order[place], rows] for column in zip(*tries, strict=True)))
-        )
-    return picked[0], picked[1]
+        pair = [torch.cat([q.pose, q.z], 1), drawn]
+        loss = torch.stack([joint_loss(vae, x, noise, t, vae.values(t[:, :1], t[:, 1:])) for t in pair])
+        thetas.append(torch.where((loss[1] < loss[0])[:, None], pair[1], pair[0]))
+        losses.append(loss.amin(0))
+    order = torch.stack(losses).argsort(0)
+    rows = torch.arange(len(x))
+    return [torch.stack(thetas)[order[min(place, len(order) - 1)], rows] for place in range(2)]
 
 
 @torch.no_grad()
-def better_lags(vae: PoseVAE, bank: Bank, x: Tensor, noise_sd: Tensor, lag: Tensor) -> Tensor:
+def better_lags(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, lag: Tensor) -> Tensor:
     """Lags for training: of the current one and the search's candidates, the one that explains best.
 
     Cheaper than :func:`infer`: every candidate is encoded and decoded once, nothing is refined.
     """
     signals = bank_signals(vae, bank)
-    parts = []
-    for part in zip(x.split(CHUNK), noise_sd.split(CHUNK), lag.split(CHUNK), strict=True):
-        lags, _ = candidate_lags(vae, bank, signals, *part[:2])
-        lags = torch.cat([part[2][:, None], lags], 1)
+
+    def best(x: Tensor, noise: Tensor, lag: Tensor) -> tuple[Tensor]:
+        lags = torch.cat([lag[:, None], candidate_lags(vae, bank, signals, x, noise)[0]], 1)
         losses = []
         for column in lags.T:
-            q = vae.encode(part[0], column)
+            q = vae.encode(x, column)
             theta = torch.cat([q.pose, q.z], 1)
-            losses.append(joint_loss(vae, *part[:2], theta, vae.values(q.pose, q.z)))
-        best = torch.stack(losses, 1).argmin(1)
-        parts.append(lags.gather(1, best[:, None])[:, 0])
-    return torch.cat(parts)
+            losses.append(joint_loss(vae, x, noise, theta, vae.values(q.pose, q.z)))
+        return (lags.gather(1, torch.stack(losses, 1).argmin(1)[:, None])[:, 0],)
+
+    return in_chunks(best, x, noise, lag)[0]

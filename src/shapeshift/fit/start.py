@@ -9,7 +9,7 @@ from torch import Tensor
 
 from shapeshift.fit.align import Alignment
 from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, Template
-from shapeshift.model.encoders import DenseEncoder
+from shapeshift.model.encoders import DenseEncoder, moved_back
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Shift
@@ -45,14 +45,21 @@ def aligned_mean(x: Tensor, lag: Tensor, reach: int) -> Tensor:
     return (total / count.clamp_min(1))[nearest]
 
 
-def spline_coefficients(values: Tensor) -> Tensor:
-    """Coefficients of the cubic B-spline through ``values`` (C,): solves a_{c-1} + 4 a_c + a_{c+1} = 6 v_c."""
-    n = len(values)
+def spline_matrix(n: int) -> Tensor:
+    """Values (n,) to coefficients of the cubic B-spline through them.
+
+    Inverts a_{c-1} + 4 a_c + a_{c+1} = 6 v_c.
+    """
     left, middle, _, _ = CUBIC[0].tolist()
     system = middle * torch.eye(n, dtype=torch.float64)
     system += left * (torch.diag(torch.ones(n - 1), 1) + torch.diag(torch.ones(n - 1), -1)).double()
     system[0, 0] = system[-1, -1] = 1 - left
-    return torch.linalg.solve(system, values.double()).to(values.dtype)
+    return torch.linalg.inv(system)
+
+
+def spline_coefficients(values: Tensor) -> Tensor:
+    """Coefficients of the cubic B-spline through ``values`` (C,)."""
+    return (spline_matrix(len(values)) @ values.double()).to(values.dtype)
 
 
 def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generator) -> PoseVAE:
@@ -68,6 +75,32 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
         )
         decoder = _decoder(design, x, start, sample)
         return PoseVAE(warps, encoder, decoder, design.likelihood, grid, design.n_latent)
+
+
+@torch.no_grad()
+def release(vae: PoseVAE, x: Tensor, lag: Tensor, k: int) -> None:
+    """Start latent k at the first principal component of what the latents before it leave unexplained.
+
+    Where they leave nothing but noise the component is shrunk to nothing, and the latent stays unused.
+    """
+    if not (isinstance(vae.decoder, Template) and isinstance(vae.encoder, DenseEncoder)):
+        return
+    q = vae.encode(x, lag)
+    mean = vae.likelihood.mean(vae.values(q.pose, q.z))
+    rest, _ = moved_back(x - mean, lag)
+    scale = vae.likelihood.values_at(mean + 0.0).std() / mean.std().clamp_min(1e-9)  # data to field values
+    _, s, v = torch.linalg.svd(rest * scale, full_matrices=False)
+    # sd of the component's score, less that of pure noise (the median component)
+    sd = ((s[0].square() - s.median().square()).clamp_min(0) / len(x)).sqrt()
+    component = v[0]
+    reach = (len(vae.decoder.base) - len(component)) // 2
+    wide = torch.nn.functional.pad(component, (reach, reach))
+    vae.decoder.linear[k] = sd * spline_coefficients(wide)
+    base, _ = moved_back(mean, lag)
+    vae.encoder.linear.weight[k] = (
+        torch.cat([component, base.mean(0) * component]) * scale / sd.clamp_min(1e-3)
+    )
+    vae.encoder.linear.bias[k] = -(base.mean(0) * component).sum() * scale / sd.clamp_min(1e-3)
 
 
 def _prior_sd(design: Design, lag: Tensor, sample: float) -> float:

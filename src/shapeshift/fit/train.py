@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Signals(NamedTuple):
-    """What the loop trains on: x (n, P), noise sd (n,), lag of the global search (n,) in samples."""
+    """What the loop trains on: x (n, P), noise sd and contrast (n, 2), lag of the search (n,) in samples."""
 
     x: Tensor
-    noise_sd: Tensor
+    noise: Tensor
     lag: Tensor
 
     def take(self, rows: Tensor) -> Signals:
@@ -97,25 +97,34 @@ def train(
     generator: torch.Generator,
     *,
     search: Callable[[PoseVAE, Signals], Tensor] | None = None,
+    release: Callable[[PoseVAE, Signals, int], None] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
     """Maximise the ELBO in place; the weights with the best held-out loss are kept."""
     rows = torch.randperm(len(data.x), generator=generator)
-    n_held = int(round(plan.held_out * len(rows))) if len(rows) >= 20 else 0
+    n_held = round(plan.held_out * len(rows)) if len(rows) >= 20 else 0
     held, used = (rows[:n_held], rows[n_held:]) if n_held else (rows, rows)
     optimiser = _optimiser(vae, plan.learning_rate)
     steps = math.ceil(len(used) / plan.batch_size) * plan.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [g["lr"] for g in optimiser.param_groups], total_steps=steps, pct_start=0.2, final_div_factor=1e3
+        optimiser,
+        [g["lr"] for g in optimiser.param_groups],
+        total_steps=steps,
+        pct_start=0.2,
+        final_div_factor=1e3,
     )
     loop = _Loop(vae, plan, generator, optimiser, schedule)
     records: list[dict[str, float]] = []
     best, best_loss, best_epoch, stopped = copy.deepcopy(vae.state_dict()), math.inf, 0, "finished"
-    due = sorted(plan.searches)
+    due, vae.n_free = sorted(plan.searches), 0
     try:
         for epoch in range(plan.epochs):
             done = epoch / plan.epochs
-            vae.n_free = plan.n_free(done, vae.n_latent)
+            for k in range(vae.n_free, n_free := plan.n_free(done, vae.n_latent)):
+                vae.n_free = k
+                if release:
+                    release(vae, data.take(used), k)
+            vae.n_free = n_free
             if search and due and done >= due[0]:
                 due.pop(0)
                 data = data._replace(lag=search(vae, data))
@@ -165,7 +174,7 @@ class _Loop(NamedTuple):
         data = data._replace(lag=data.lag + jitter) if self.vae.n_pose else data
         sums: dict[str, float] = {}
         size = self.plan.batch_size
-        for batch in zip(data.x.split(size), data.noise_sd.split(size), data.lag.split(size), strict=True):
+        for batch in zip(data.x.split(size), data.noise.split(size), data.lag.split(size), strict=True):
             terms = self.terms(Signals(*batch), done)
             loss = -terms.total(self.plan.weights(done)).mean()
             self.optimiser.zero_grad(set_to_none=True)
@@ -179,7 +188,7 @@ class _Loop(NamedTuple):
         return sums
 
     def terms(self, batch: Signals, done: float) -> Elbo:
-        return elbo(self.vae, batch.x, batch.lag, batch.noise_sd, self.generator)
+        return elbo(self.vae, batch.x, batch.lag, batch.noise, self.generator)
 
     @torch.no_grad()
     def judge(self, data: Signals, done: float) -> float:
@@ -188,6 +197,6 @@ class _Loop(NamedTuple):
         size = self.plan.batch_size
         total = 0.0
         for batch in zip(*(t.split(size) for t in data), strict=True):
-            x, noise_sd, lag = batch
-            total -= float(elbo(self.vae, x, lag, noise_sd, own).total(weights).sum())
+            x, noise, lag = batch
+            total -= float(elbo(self.vae, x, lag, noise, own).total(weights).sum())
         return total / len(data.x)

@@ -6,7 +6,8 @@ A field never sees the pose: warps act on the coordinates at which it is read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TypeAlias, final
 
 import torch
@@ -26,7 +27,7 @@ class Decoder(nn.Module, ABC):
 def dense(sizes: list[int]) -> nn.Sequential:
     """Fully connected layers with SiLU between them (the last one is linear)."""
     layers: list[nn.Module] = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -64,8 +65,8 @@ class CoordinateNet(Decoder):
 class Template(Decoder):
     """A canonical signal on a grid wider than the window, read by cubic B-splines.
 
-    f(u; z) = sum_c a_c(z) B3((u - u_c) / h), a = base + network(z). The network runs once a
-    signal, not once a sample. Source of the basis: Unser 1999, IEEE Signal Process. Mag. 16, 22.
+    f(u; z) = sum_c a_c(z) B3((u - u_c) / h), a = base + z' linear + network(z). The network runs
+    once a signal, not once a sample. Source of the basis: Unser 1999, IEEE Signal Process. Mag. 16, 22.
 
     Parameters
     ----------
@@ -84,6 +85,7 @@ class Template(Decoder):
         super().__init__()
         self.half_width = half_width
         self.base = nn.Parameter(base.clone())
+        self.linear = nn.Parameter(torch.zeros(n_latent, len(base)))
         self.network = dense([n_latent] + [width] * depth + [len(base)])
         with torch.no_grad():
             last = self.network[-1]
@@ -93,10 +95,24 @@ class Template(Decoder):
 
     def coefficients(self, z: Tensor) -> Tensor:
         """Spline coefficients a (B, C) of the canonical signals of z (B, K)."""
-        return self.base + self.network(z)
+        return self.base + z @ self.linear + self.network(z)
 
     def forward(self, z: Tensor) -> SplineField:
         return SplineField(self.coefficients(z), self.half_width)
+
+    def with_slopes(self, z: Tensor) -> tuple[SplineField, SplineField]:
+        """The fields of z (B, K), and those of their derivatives by each latent, (K B) of them."""
+        h, d = z, torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape).flatten(0, 1)
+        for layer in self.network:
+            if isinstance(layer, nn.Linear):
+                h, d = layer(h), d @ layer.weight.T
+            else:  # SiLU: y = h s, y' = s + y (1 - s)
+                s = torch.sigmoid(h)
+                h = h * s
+                d = (d.view(-1, *h.shape) * (s + h * (1 - s))).flatten(0, 1)
+        a = self.base + z @ self.linear + h
+        slopes = d.view(-1, *h.shape) + self.linear[:, None]
+        return SplineField(a, self.half_width), SplineField(slopes.flatten(0, 1), self.half_width)
 
 
 @final
@@ -111,28 +127,55 @@ class SplineField:
 
     def __call__(self, u: Tensor) -> Tensor:
         """Values at any coordinates u (B, P, 1): (B, P)."""
-        left, taps = self._split(u[..., 0])
+        left, fraction = self._split(u[..., 0])
+        taps = _polynomials(fraction)
         columns = (torch.gather(self.a[:, k:], 1, left) for k in range(4))
-        return sum(taps[..., k] * column for k, column in enumerate(columns))  # type: ignore[return-value]
+        return sum(w * column for w, column in zip(taps, columns, strict=True))  # type: ignore[return-value]
 
     def on_lattice(self, first: Tensor, length: int) -> Tensor:
         """Values at ``length`` samples from ``first`` (B,) on, in steps of the spline's own grid.
 
         The same as reading the field at those coordinates, with one set of weights a signal.
         """
-        left, taps = self._split(first[:, None], room=length - 1)
-        a = torch.gather(self.a, 1, left + torch.arange(length + 3))
-        return sum(taps[..., k] * a[:, k : k + length] for k in range(4))  # type: ignore[return-value]
+        left, fraction = self._split(first[:, None], room=length - 1)
+        return _combine(self._windows(left, length), _polynomials(fraction))
+
+    def on_lattice_with_slope(
+        self, first: Tensor, length: int, others: SplineField
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, its derivative by ``first``, and the values there of other fields (K B) on its grid."""
+        left, fraction = self._split(first[:, None], room=length - 1)
+        taps, slopes = _polynomials(fraction), _polynomials(fraction, derivative=True)
+        windows = self._windows(left, length)
+        k = len(others.a) // len(self.a)
+        beside = _combine(others._windows(left.repeat(k, 1), length), [t.repeat(k, 1) for t in taps])
+        return _combine(windows, taps), _combine(windows, slopes) * self._per_unit, beside
+
+    @property
+    def _per_unit(self) -> float:
+        return (self.a.shape[-1] - 1) / (2 * self.half_width)
+
+    def _windows(self, left: Tensor, length: int) -> Tensor:
+        return torch.gather(self.a, 1, left + torch.arange(length + 3))
 
     def _split(self, u: Tensor, room: int = 0) -> tuple[Tensor, Tensor]:
-        """Index of the first of four coefficients, and the weights (..., 4) of the four."""
+        """Index of the first of four coefficients, and the fraction of a step beyond the second."""
         n = self.a.shape[-1]
-        s = (u + self.half_width) * ((n - 1) / (2 * self.half_width))
-        s = s.clamp(1.0, n - 2.001 - room)
+        s = ((u + self.half_width) * self._per_unit).clamp(1.0, n - 2.001 - room)
         left = s.detach().floor()
-        f = s - left
-        powers = torch.stack([torch.ones_like(f), f, f * f, f * f * f], dim=-1)
-        return left.long() - 1, powers @ CUBIC.to(f.dtype)
+        return left.long() - 1, s - left
+
+
+def _combine(windows: Tensor, taps: Sequence[Tensor]) -> Tensor:
+    """sum_k w_k (B, 1) a_{p + k} of windows a (B, P + 3): (B, P)."""
+    length = windows.shape[1] - 3
+    return sum(w * windows[:, k : k + length] for k, w in enumerate(taps))  # type: ignore[return-value]
+
+
+def _polynomials(f: Tensor, *, derivative: bool = False) -> tuple[Tensor, ...]:
+    """The four weights of a cubic B-spline at a fraction f of a step, or their derivatives by f."""
+    powers = [0 * f, 1 + 0 * f, 2 * f, 3 * f * f] if derivative else [1 + 0 * f, f, f * f, f * f * f]
+    return (torch.stack(powers, -1) @ CUBIC.to(f.dtype)).unbind(-1)
 
 
 # weights of the four neighbouring coefficients as polynomials of the fraction of a step

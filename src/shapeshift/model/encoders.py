@@ -54,10 +54,13 @@ class DenseEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.n_pose, self.n_latent, self.sample = n_pose, n_latent, sample
+        self.linear = nn.Linear(2 * length, n_latent, bias=True)
         self.body = dense([2 * length] + [width] * depth + [2 * (n_pose + n_latent)])
         last = self.body[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
+            self.linear.weight.zero_()
+            self.linear.bias.zero_()
             last.weight.mul_(0.1)
             last.bias.zero_()
             last.bias[n_pose + n_latent : 2 * n_pose + n_latent] = torch.tensor(start_sd).log()
@@ -66,12 +69,13 @@ class DenseEncoder(nn.Module):
     def forward(self, moved: Tensor, seen: Tensor) -> Factors:
         """Factors of moved-back signals (B, P) and their masks; the pose is the *rest* of it."""
         g, k = self.n_pose, self.n_latent
-        h = self.body(torch.cat([moved, seen - 1], dim=1))
+        seen_and_missing = torch.cat([moved, seen - 1], dim=1)
+        h = self.body(seen_and_missing)
         pose, z, log_pose_sd, log_z_sd = torch.split(h, [g, k, g, k], dim=1)
         unit = self.sample
         return Factors(
             unit * pose,
             unit * log_pose_sd.clamp(-9, 4).exp(),
-            z,
+            z + self.linear(seen_and_missing),
             log_z_sd.clamp(-9, 2).exp(),
         )

@@ -1,6 +1,7 @@
 """Likelihoods: what a measurement looks like around the values of the field.
 
-A likelihood turns field values v (B, P) and a noise scale per signal (B,) into a distribution, and
+A likelihood turns field values v (B, P) and what is known of the noise of every signal (B, 2) - the sd of
+a sample, and the contrast, the sd of the signal itself - into a distribution, and
 declares the support of the data and its Fisher information with respect to v. The refinement needs
 nothing else: Gauss-Newton on any likelihood is Fisher scoring, with weights ``F`` in place of
 ``1 / sigma^2`` (Nelder & Wedderburn 1972, J. R. Stat. Soc. A 135, 370).
@@ -24,7 +25,7 @@ from torch.distributions import (
     StudentT,
 )
 
-
+SMALLEST = 1e-4  # no sample is known better than this, in units of the whole set's sd
 PRIOR_DOF = 2.0  # weight, in samples, of the assumed noise against that of the residuals
 
 
@@ -45,8 +46,8 @@ class Likelihood(nn.Module, ABC):
     affine: bool = False
 
     @abstractmethod
-    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
-        """Distribution of the data, one factor a sample: values (B, P), noise_sd (B,)."""
+    def forward(self, values: Tensor, noise: Tensor) -> Distribution:
+        """Distribution of the data, one factor a sample: values (B, P), noise (B, 2)."""
 
     @abstractmethod
     def inside(self, x: Tensor) -> Tensor:
@@ -61,31 +62,31 @@ class Likelihood(nn.Module, ABC):
         """Field values whose expected data are ``mean`` (the inverse of :meth:`mean`)."""
 
     @abstractmethod
-    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+    def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         """Fisher information of one sample with respect to its field value, (B, P)."""
 
-    def rough_sd(self, x: Tensor, noise_sd: Tensor) -> Tensor:
+    def rough_sd(self, x: Tensor, noise: Tensor) -> Tensor:
         """One noise sd a signal, good enough to weigh squared residuals in the search: (B,)."""
-        return self(self.values_at(x.mean(1, keepdim=True)), noise_sd).stddev[:, 0]
+        return self(self.values_at(x.mean(1, keepdim=True)), noise).stddev[:, 0]
 
-    def excess(self, x: Tensor, values: Tensor, noise_sd: Tensor, n_parameters: int) -> Tensor:
+    def excess(self, x: Tensor, values: Tensor, noise: Tensor, n_parameters: int) -> Tensor:
         """Variance of the residuals over the one that was assumed, (B,); 1 where noise is not free."""
-        return torch.ones_like(noise_sd)
+        return torch.ones_like(noise[:, 0])
 
-    def log_prob(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         """log p(x | v) of every signal, summed over its samples: (B,)."""
-        return self(values, noise_sd).log_prob(x).sum(-1)
+        return self(values, noise).log_prob(x).sum(-1)
 
-    def score(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
+    def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         """Derivative of log p(x | v) with respect to v, (B, P)."""
         with torch.enable_grad():
             v = values.detach().requires_grad_(True)
-            (grad,) = torch.autograd.grad(self.log_prob(x, v, noise_sd).sum(), v)
+            (grad,) = torch.autograd.grad(self.log_prob(x, v, noise).sum(), v)
         return grad
 
 
 class _WithMisfit(Likelihood):
-    """Additive noise: a scale per signal, plus one learned scale of what the model cannot draw."""
+    """Additive noise of a known sd, plus what the model cannot draw: one learned share of the contrast."""
 
     affine = True
     support = "real numbers"
@@ -94,15 +95,16 @@ class _WithMisfit(Likelihood):
         super().__init__()
         self.log_misfit = nn.Parameter(torch.tensor(math.log(misfit)))
 
-    def scale(self, noise_sd: Tensor) -> Tensor:
-        """sqrt(s_i^2 + m^2), shape (B, 1)."""
-        return (noise_sd.square() + torch.exp(2 * self.log_misfit)).sqrt()[:, None]
+    def scale(self, noise: Tensor) -> Tensor:
+        """sqrt(s_i^2 + m^2 c_i^2), shape (B, 1)."""
+        sd, contrast = noise.split(1, dim=1)
+        return (sd.square() + (torch.exp(self.log_misfit) * contrast).square() + SMALLEST**2).sqrt()
 
-    def rough_sd(self, x: Tensor, noise_sd: Tensor) -> Tensor:
-        return self.scale(noise_sd)[:, 0]
+    def rough_sd(self, x: Tensor, noise: Tensor) -> Tensor:
+        return self.scale(noise)[:, 0]
 
-    def excess(self, x: Tensor, values: Tensor, noise_sd: Tensor, n_parameters: int) -> Tensor:
-        square = ((x - values) / self.scale(noise_sd)).square()
+    def excess(self, x: Tensor, values: Tensor, noise: Tensor, n_parameters: int) -> Tensor:
+        square = ((x - values) / self.scale(noise)).square()
         total = (self.robust_weight(square) * square).sum(1)
         return (total + PRIOR_DOF) / (x.shape[1] - n_parameters + PRIOR_DOF)
 
@@ -122,23 +124,23 @@ class _WithMisfit(Likelihood):
 
 @final
 class Gaussian(_WithMisfit):
-    """x = v + noise, noise sd ``sqrt(s_i^2 + m^2)``: s_i of the signal, m learned (misfit)."""
+    """x = v + noise, noise sd ``sqrt(s_i^2 + m^2 c_i^2)``: s_i, c_i of the signal, m learned (misfit)."""
 
     name = "gaussian"
 
-    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
-        return Normal(values, self.scale(noise_sd), validate_args=False)
+    def forward(self, values: Tensor, noise: Tensor) -> Distribution:
+        return Normal(values, self.scale(noise), validate_args=False)
 
-    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
-        return self.scale(noise_sd).pow(-2).expand_as(values)
+    def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
+        return self.scale(noise).pow(-2).expand_as(values)
 
-    def log_prob(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
-        scale = self.scale(noise_sd)
+    def log_prob(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
+        scale = self.scale(noise)
         square = ((x - values) / scale).square().sum(-1)
         return -0.5 * square - x.shape[-1] * (scale.log()[:, 0] + 0.5 * math.log(2 * math.pi))
 
-    def score(self, x: Tensor, values: Tensor, noise_sd: Tensor) -> Tensor:
-        return (x - values) / self.scale(noise_sd).square()
+    def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
+        return (x - values) / self.scale(noise).square()
 
 
 @final
@@ -155,15 +157,15 @@ class StudentTNoise(_WithMisfit):
         super().__init__(misfit)
         self.dof = dof
 
-    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
-        return StudentT(self.dof, values, self.scale(noise_sd), validate_args=False)
+    def forward(self, values: Tensor, noise: Tensor) -> Distribution:
+        return StudentT(self.dof, values, self.scale(noise), validate_args=False)
 
     def robust_weight(self, square: Tensor) -> Tensor:
         return (self.dof + 1) / (self.dof + square)
 
-    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+    def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         factor = (self.dof + 1) / (self.dof + 3)
-        return (factor / self.scale(noise_sd).square()).expand_as(values)
+        return (factor / self.scale(noise).square()).expand_as(values)
 
 
 @final
@@ -185,7 +187,7 @@ class PoissonCounts(Likelihood):
 
     level: Tensor
 
-    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+    def forward(self, values: Tensor, noise: Tensor) -> Distribution:
         return Poisson(self.mean(values), validate_args=False)
 
     def inside(self, x: Tensor) -> Tensor:
@@ -198,7 +200,7 @@ class PoissonCounts(Likelihood):
         y = (mean / self.level).clamp_min(1e-3)
         return y + torch.log(-torch.expm1(-y))
 
-    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+    def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         slope = self.level * torch.sigmoid(values)
         return slope.square() / self.mean(values)
 
@@ -207,14 +209,14 @@ class _LogitLikelihood(Likelihood):
     """Data between 0 and 1 whose natural parameter is the field value."""
 
     def mean(self, values: Tensor) -> Tensor:
-        return self(values, values.new_ones(len(values))).mean
+        return self(values, values.new_ones(len(values), 2)).mean
 
     def values_at(self, mean: Tensor) -> Tensor:
         return torch.logit(mean.clamp(1e-3, 1 - 1e-3))
 
-    def fisher(self, values: Tensor, noise_sd: Tensor) -> Tensor:
+    def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         # an exponential family in its natural parameter: information = variance of the data
-        return self(values, noise_sd).variance
+        return self(values, noise).variance
 
 
 @final
@@ -224,7 +226,7 @@ class BernoulliBits(_LogitLikelihood):
     name = "bernoulli"
     support = "zeros and ones"
 
-    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+    def forward(self, values: Tensor, noise: Tensor) -> Distribution:
         return Bernoulli(logits=values, validate_args=False)
 
     def inside(self, x: Tensor) -> Tensor:
@@ -241,7 +243,7 @@ class ContinuousBernoulliValues(_LogitLikelihood):
     name = "continuous-bernoulli"
     support = "numbers from 0 to 1"
 
-    def forward(self, values: Tensor, noise_sd: Tensor) -> Distribution:
+    def forward(self, values: Tensor, noise: Tensor) -> Distribution:
         return ContinuousBernoulli(logits=values, validate_args=False)
 
     def inside(self, x: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shapeshift.model.latents import Factors
-from shapeshift.model.latents import gaussian_divergence
+from shapeshift.model.latents import Factors, gaussian_divergence
 from shapeshift.model.vae import PoseVAE
 
 
@@ -24,7 +23,7 @@ class Elbo(NamedTuple):
         return self.log_px - sum(w.get(k, 1.0) * v for k, v in self.kl.items())  # type: ignore[return-value]
 
 
-def elbo(vae: PoseVAE, x: Tensor, lag: Tensor, noise_sd: Tensor, generator: torch.Generator) -> Elbo:
+def elbo(vae: PoseVAE, x: Tensor, lag: Tensor, noise: Tensor, generator: torch.Generator) -> Elbo:
     """E_q[log p(x | pose, z)] - KL(q(pose) | p(pose)) - KL(q(z) | p(z)), with one draw.
 
     Kingma & Welling 2014, arXiv:1312.6114, eq. 3; with the pose as a factor of its own,
@@ -34,7 +33,7 @@ def elbo(vae: PoseVAE, x: Tensor, lag: Tensor, noise_sd: Tensor, generator: torc
     pose = q.pose + q.pose_sd * _noise_like(q.pose, generator)
     z = q.z + q.z_sd * _noise_like(q.z, generator)
     z = z * (torch.arange(vae.n_latent) < vae.n_free)  # latents not yet free draw nothing
-    log_px = vae.likelihood.log_prob(x, vae.values(pose, z), noise_sd)
+    log_px = vae.likelihood.log_prob(x, vae.values(pose, z), noise)
     return Elbo(log_px, divergences(vae, q))
 
 
@@ -42,7 +41,7 @@ def divergences(vae: PoseVAE, q: Factors) -> dict[str, Tensor]:
     """KL of every factor from its prior: the warps by name, the shape as ``z`` summed over K."""
     sizes = [w.size for w in vae.warps]  # type: ignore[union-attr]
     parts = zip(vae.warps, q.pose.split(sizes, 1), q.pose_sd.split(sizes, 1), strict=True)  # type: ignore[arg-type]
-    kl = {warp.name: warp.divergence(mean, sd) for warp, mean, sd in parts}  # type: ignore[operator, union-attr]
+    kl: dict[str, Tensor] = {w.name: w.divergence(mean, sd) for w, mean, sd in parts}  # type: ignore[operator, union-attr, misc]
     return kl | {"z": gaussian_divergence(q.z, q.z_sd).sum(-1)}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.func import jvp, vmap
 
 from shapeshift.model.decoders import SplineField, Template
 from shapeshift.model.encoders import moved_back
@@ -66,9 +67,24 @@ class PoseVAE(nn.Module):
             return field.on_lattice(self.grid[0, 0] - pose[:, 0], len(self.grid))
         return field(pull_back(list(self.warps), self.grid, pose))  # type: ignore[arg-type]
 
-    def generate(self, pose: Tensor, z: Tensor, noise_sd: Tensor) -> Distribution:
+    def values_and_jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Values v (B, P) at theta = (pose, z) (B, G + K), and J = dv / dtheta (B, P, G + K).
+
+        Forward mode: one tangent a parameter (Baydin et al. 2018, J. Mach. Learn. Res. 18, 153).
+        """
+        g = self.n_pose
+        if self._on_lattice:
+            assert isinstance(self.decoder, Template)
+            field, by_z = self.decoder.with_slopes(theta[:, g:])
+            first = self.grid[0, 0] - theta[:, 0]
+            values, by_first, beside = field.on_lattice_with_slope(first, len(self.grid), by_z)
+            return values, torch.stack([-by_first, *beside.view(-1, *values.shape)], -1)
+        values, slopes = with_slopes(lambda t: self.values(t[:, :g], t[:, g:]), theta)
+        return values, slopes.movedim(0, -1)
+
+    def generate(self, pose: Tensor, z: Tensor, noise: Tensor) -> Distribution:
         """Distribution of the data of these latents."""
-        return self.likelihood(self.values(pose, z), noise_sd)
+        return self.likelihood(self.values(pose, z), noise)
 
     def encode(self, x: Tensor, lag: Tensor) -> Factors:
         """q(pose, z | x) of signals (B, P) whose global search said ``lag`` (B,) samples."""
@@ -83,3 +99,10 @@ class PoseVAE(nn.Module):
         """1 / sd^2 of the prior of (pose, z), shape (G + K,)."""
         sds = [w.prior().stddev for w in self.warps]  # type: ignore[operator, union-attr]
         return torch.cat([*sds, self.grid.new_ones(self.n_latent)]).pow(-2)
+
+
+def with_slopes(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
+    """f(z) (n, ...) and its derivatives by every column of z (n, K), (K, n, ...), of an f that works row by row."""
+    directions = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape)
+    out: tuple[Tensor, Tensor] = vmap(lambda d: jvp(function, (z,), (d,)), out_dims=(None, 0))(directions)  # type: ignore[arg-type,assignment]
+    return out
