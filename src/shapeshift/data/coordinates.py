@@ -195,5 +195,6 @@ def refuse_other_axis(got: Axis, needed: Axis) -> None:
     if not np.allclose(got.values, needed.values, rtol=0, atol=0.02 * needed.step):
         raise ShapeshiftError(
             f"got an axis from {got.values[0]:.6g} to {got.values[-1]:.6g}, needed the model's, from "
-            f"{needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}: resample the signals to it, or fit a model to them."
+            f"{needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}: resample the signals to it, "
+            "or fit a model to them."
         )

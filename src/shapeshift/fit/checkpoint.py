@@ -61,8 +61,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
                 )
             if header.get("version") != str(VERSION):
                 raise ShapeshiftError(
-                    f"{path.name} has format version {header.get('version')}, this shapeshift reads {VERSION}: "
-                    "update shapeshift or fit again."
+                    f"{path.name} has format version {header.get('version')}, this shapeshift reads "
+                    f"{VERSION}: update shapeshift or fit again."
                 )
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
             description = json.loads(header["description"])

@@ -102,7 +102,7 @@ class PoseVAE(nn.Module):
 
 
 def with_slopes(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
-    """f(z) (n, ...) and its derivatives by every column of z (n, K), (K, n, ...), of an f that works row by row."""
+    """f(z) (n, ...) and its derivatives (K, n, ...) by every column of z (n, K); f works row by row."""
     directions = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape)
     out: tuple[Tensor, Tensor] = vmap(lambda d: jvp(function, (z,), (d,)), out_dims=(None, 0))(directions)  # type: ignore[arg-type,assignment]
     return out
