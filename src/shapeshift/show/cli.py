@@ -69,7 +69,7 @@ def demo(
     _set_up()
     from shapeshift.show.demo import run_demo
 
-    result = run_demo(out, n=n, seed=seed, force=force)
+    result = run_demo(out, n=n, seed=seed, force=force, progress=log)
     show({"report": str(out / "report.html"), **result}, as_json=json)
 
 
