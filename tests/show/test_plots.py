@@ -32,6 +32,9 @@ FIGURES = {
     "loss": lambda X, p, m: plots.loss(m),
     "components": lambda X, p, m: plots.components(pca(X, 5)),
     "against_truth": lambda X, p, m: plots.against_truth(p, p.shift + 0.01),
+    "latents_against": lambda X, p, m: plots.latents_against(
+        p, {"width (eV)": p.z[:, 0], "shift (eV)": p.shift}
+    ),
 }
 ONE_AXES = ["signals", "sequence", "latent", "manifold", "calibration", "map"]
 
@@ -168,6 +171,7 @@ def test_axis_without_units_says_what_a_shift_is_counted_in(case):
         (lambda X, p: plots.sequence(p, "colour"), "shift, shift_sd, noise_sd, log_evidence, z1, z2"),
         (lambda X, p: plots.latent(p, np.zeros(3)), "got 3 numbers for the colour, needed 40"),
         (lambda X, p: plots.against_truth(p, np.zeros(3)), "got 3 known shifts, needed 40"),
+        (lambda X, p: plots.latents_against(p, {"width": np.zeros(3)}), "got 3 values of 'width', needed 40"),
         (lambda X, p: plots.signals(np.zeros(4)), "signals as rows"),
         (lambda X, p: plots.signals(X, x=np.zeros(4)), "one number for each of the 80 samples"),
     ],

@@ -45,6 +45,12 @@ def report(case, tmp_path, **options):
     return Reader(write_report(m, X, p, tmp_path / "report.html", **options))
 
 
+@pytest.fixture
+def unpainted(monkeypatch):
+    """Figures are made but not painted: for what is told in words."""
+    monkeypatch.setattr(Picture, "png", b"PNG")
+
+
 @pytest.fixture(scope="module")
 def of_series(case, tmp_path_factory):
     return report(case, tmp_path_factory.mktemp("series"))
@@ -56,7 +62,7 @@ def of_map(map_case, tmp_path_factory):
     return report(map_case, tmp_path_factory.mktemp("map"), calibration=cal, baselines=[pca(map_case[0], 4)])
 
 
-def test_doubts_come_before_everything_else(case, tmp_path):
+def test_doubts_come_before_everything_else(case, tmp_path, unpainted):
     X, p, m = case
     told = report((X, p, replace(m, converged_=False)), tmp_path)
     places = [told.text.index(words) for words in ("did not converge", "What was found", "What was fitted")]
@@ -64,14 +70,14 @@ def test_doubts_come_before_everything_else(case, tmp_path):
     assert told.tags[[t for t, _ in told.tags].index("section")][1]["id"] == "doubts"
 
 
-def test_the_gravest_doubt_is_marked_as_such(case, tmp_path):
+def test_the_gravest_doubt_is_marked_as_such(case, tmp_path, unpainted):
     X, p, m = case
     told = report((X, p, replace(m, converged_=False)), tmp_path)
     marks = [a["class"] for t, a in told.tags if t == "li"]
     assert marks[0] == "stop"
 
 
-def test_a_fit_without_doubts_says_so(case, tmp_path):
+def test_a_fit_without_doubts_says_so(case, tmp_path, unpainted):
     X, p, m = case
     sound = replace(p, flags=np.full(len(p.shift), ""), z=np.random.default_rng(2).normal(size=p.z.shape))
     sound = replace(sound, z_sd=np.full(p.z.shape, 0.1))
@@ -130,7 +136,7 @@ def test_words_from_a_file_are_never_markup(case, tmp_path):
     assert "alert('x')" in told.text  # it is there, as text
 
 
-def test_without_the_warp_there_is_nothing_on_shifts(case, tmp_path):
+def test_without_the_warp_there_is_nothing_on_shifts(case, tmp_path, unpainted):
     X, p, m = case
     still = replace(p, shift=np.zeros_like(p.shift), shift_sd=np.zeros_like(p.shift))
     told = report((X, still, replace(m, shift_sd_=0.0, found=still)), tmp_path)
@@ -138,7 +144,7 @@ def test_without_the_warp_there_is_nothing_on_shifts(case, tmp_path):
     assert "sd of the shifts" not in told.text
 
 
-def test_plain_arrays_are_told_along_the_axis_of_the_model(case, tmp_path):
+def test_plain_arrays_are_told_along_the_axis_of_the_model(case, tmp_path, unpainted):
     X, p, m = case
     told = report((X.values, p, m), tmp_path)
     assert "energy (eV): 80 samples from 0 to 20" in told.text
@@ -166,3 +172,10 @@ def test_a_failure_leaves_no_half_written_page(tmp_path):
     with pytest.raises(ValueError, match="nosuch"):
         write_page(page, tmp_path / "report.html")
     assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [("report.html", "the last one")]
+
+
+def test_a_page_that_cannot_be_put_in_place_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OSError, match=r"report\.html"):
+        write_page(Page("t", "", None, ()), tmp_path / "report.html")
+    assert [f.name for f in tmp_path.iterdir()] == ["report.html"]

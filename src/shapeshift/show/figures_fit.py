@@ -164,19 +164,27 @@ def _stacked(ax: Axes, axis: NDArray, rows: NDArray) -> None:
     ax.set_xlim(axis[0], axis[-1])
 
 
+def components_for(explained: NDArray, share: float = 0.95) -> int:
+    """How many components explain a share of the variance; one more than there are if they do not.
+
+    Examples
+    --------
+    >>> components_for(np.array([0.8, 0.1, 0.06, 0.04])), components_for(np.array([0.5, 0.1]))
+    (3, 3)
+    """
+    return int(np.searchsorted(np.cumsum(explained), share)) + 1
+
+
 def _explained(ax: Axes, explained: NDArray) -> None:
     """The share of the variance explained by the first components together."""
-    total = 100 * np.cumsum(explained)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count = components_for(explained)
+    reached = count <= len(explained)
+    total = 100 * np.cumsum(explained)[: max(20, 3 * count // 2)]
     number = np.arange(1, len(total) + 1)
     ax.plot(number, total, "o-", ms=3, color=style.BLUE)
     ax.axhline(95, color=style.INK, lw=0.8, ls="--")
-    enough = int(np.argmax(total >= 95)) + 1 if (total >= 95).any() else 0
-    told = f"95 % with {enough} components" if enough else f"95 % not reached with {len(total)}"
+    told = f"95 % with {count} components" if reached else f"95 % not reached with {len(explained)}"
     ax.annotate(told, (number[-1], 95), xytext=(0, -10), textcoords="offset points", ha="right", fontsize=7)
-    ax.set(
-        xlabel="components (count)",
-        ylabel="variance explained together (%)",
-        ylim=(0, 104),
-        title="how many are needed",
-    )
+    ax.set(xlabel="components (count)", ylabel="variance explained together (%)", ylim=(0, 104))
+    ax.set_title("how many are needed")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

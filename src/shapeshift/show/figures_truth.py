@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
-from shapeshift.show.labels import shift_label
+from shapeshift.show.labels import literal, shift_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,8 @@ def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift")
     top.plot(ends, ends, color=style.INK, lw=0.8, ls="--", label="equal", zorder=3)
     _marks(top, true, p.shift - zero, p.shift_sd)
     top.set_ylabel(shift_label(p, "shift"))
-    top.set_title(f"zero moved by {-zero:+.3g}; rms difference {np.sqrt(np.nanmean(left**2)):.2g}")
+    told = f"zero moved by {-zero:+.3g}; rms difference {np.sqrt(np.nanmean(left**2)):.2g}"
+    top.set_title(told.replace("-", "−"))
     top.legend(loc="upper left")
     _marks(below, true, left, p.shift_sd)
     below.axhline(0, color=style.INK, lw=0.8, ls="--", zorder=3)
@@ -100,6 +102,41 @@ def calibration(cal: Calibration, *, ax: Axes | None = None) -> Figure:
     )
     ax.set_title(f"efficiency {cal.efficiency:.2f} (1: the matched-filter bound)")
     ax.legend(loc="upper left")
+    return figure
+
+
+@style.styled
+def latents_against(p: Posterior, truth: Mapping[str, ArrayLike]) -> Figure:
+    """Every latent against every known factor: a latent that knows a factor draws a line, another a cloud.
+
+    Parameters
+    ----------
+    p : Posterior
+    truth : mapping of str to array (n,)
+        Known factors; a name with its units, such as "width (nm)", becomes the label.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If a factor is not known for every signal.
+    """
+    known = {name: np.asarray(values, dtype=float).ravel() for name, values in truth.items()}
+    for name, values in known.items():
+        if len(values) != len(p.z):
+            raise ShapeshiftError(
+                f"got {len(values)} values of {name!r}, needed {len(p.z)}: one for every signal"
+            )
+    figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.27 * p.z.shape[1])
+    panels = figure.subplots(p.z.shape[1], len(known), squeeze=False, sharex="col", sharey="row")
+    for k, row in enumerate(panels):
+        for ax, (name, values) in zip(row, known.items(), strict=True):
+            ax.plot(values, p.z[:, k], "o", ms=1.4, mew=0, color=style.BLUE, rasterized=len(values) > 500)
+            ax.set_xlabel(literal(name) if k == len(panels) - 1 else "")
+        row[0].set_ylabel(f"z{k + 1} (prior sd)")
     return figure
 
 

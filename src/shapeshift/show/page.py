@@ -139,9 +139,10 @@ def write_page(page: Page, path: Path, *, figures: Path | None = None, format: s
     if figures is not None:
         save_pictures(page.pictures, figures, format)
     path.parent.mkdir(parents=True, exist_ok=True)
+    html = render(page)
     beside = path.with_name(path.name + ".part")
     try:
-        beside.write_text(render(page), encoding="utf-8")
+        beside.write_text(html, encoding="utf-8")
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from shapeshift.show.figures_fit import components, loss, manifold
 from shapeshift.show.figures_posterior import latent, map, sequence, shift_histogram
 from shapeshift.show.figures_signals import alignment, heatmap, residuals, signals
-from shapeshift.show.figures_truth import against_truth, calibration
+from shapeshift.show.figures_truth import against_truth, calibration, latents_against
 from shapeshift.show.style import save
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "components",
     "heatmap",
     "latent",
+    "latents_against",
     "loss",
     "manifold",
     "map",

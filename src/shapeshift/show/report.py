@@ -266,7 +266,7 @@ def _quality(m: Any, sample: xr.DataArray, some: Posterior, c: Calibration | Non
         yield Picture(
             "calibration",
             plots.calibration(c),
-            "Are the error bars honest?",
+            "Honesty of the error bars",
             "How often intervals hold a known added shift. Marks below the line: error bars too narrow; "
             "above: too wide.",
         )
