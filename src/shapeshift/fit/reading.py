@@ -74,7 +74,7 @@ def _flags(
     vae = fitted.vae
     marks = {"misfit": excess > MISFIT}
     if vae.n_pose:
-        prior_sd = vae.prior_precision()[0].rsqrt()
+        prior_sd = vae.prior_precision()[0].rsqrt().clamp_min(vae.sample)  # under a sample, no edge counts
         reach = fitted.bank.reach * vae.sample
         marks["ambiguous"] = ambiguous
         marks["edge"] = (theta[:, 0].abs() > EDGE * prior_sd) | (theta[:, 0].abs() > reach - vae.sample)

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from shapeshift.fit.align import Alignment
 from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, Template
-from shapeshift.model.encoders import DenseEncoder, moved_back
+from shapeshift.model.encoders import DenseEncoder, log_contrast, moved_back
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Shift
+
+WIDE = 0.4  # sd of the log amplitude from which on amplitude is the first shape latent
 
 
 class Design(NamedTuple):
@@ -90,6 +92,8 @@ def release(vae: PoseVAE, x: Tensor, lag: Tensor, k: int) -> None:
     rest, _ = moved_back(x - mean, lag)
     scale = vae.likelihood.values_at(mean + 0.0).std() / mean.std().clamp_min(1e-9)  # data to field values
     _, s, v = torch.linalg.svd(rest * scale, full_matrices=False)
+    if k == 0 and _amplitude_first(vae, x, lag):
+        return
     # sd of the component's score, less that of pure noise (the median component)
     sd = ((s[0].square() - s.median().square()).clamp_min(0) / len(x)).sqrt()
     component = v[0]
@@ -97,10 +101,30 @@ def release(vae: PoseVAE, x: Tensor, lag: Tensor, k: int) -> None:
     wide = torch.nn.functional.pad(component, (reach, reach))
     vae.decoder.linear[k] = sd * spline_coefficients(wide)
     base, _ = moved_back(mean, lag)
+    zero = component.new_zeros(1)
     vae.encoder.linear.weight[k] = (
-        torch.cat([component, base.mean(0) * component]) * scale / sd.clamp_min(1e-3)
+        torch.cat([component, base.mean(0) * component, zero]) * scale / sd.clamp_min(1e-3)
     )
     vae.encoder.linear.bias[k] = -(base.mean(0) * component).sum() * scale / sd.clamp_min(1e-3)
+
+
+def _amplitude_first(vae: PoseVAE, x: Tensor, lag: Tensor) -> bool:
+    """Let the first latent be the logarithm of the amplitude, where amplitudes vary by much."""
+    decoder, encoder = vae.decoder, vae.encoder
+    y, seen = moved_back(x, lag)
+    template = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent)) - decoder.floor
+    gain = ((y - decoder.floor) * template * seen).sum(1) / (template.square() * seen).sum(1)
+    log = gain.clamp_min(1e-2 * gain.median().clamp_min(1e-9)).log()
+    if log.std() < WIDE or gain.median() <= 0:
+        return False
+    decoder.log_gain[0] = log.std()
+    decoder.base.copy_(decoder.floor + log.mean().exp() * (decoder.base - decoder.floor))
+    z = (log - log.mean()) / log.std()
+    contrast = log_contrast(y, seen)[:, 0]
+    slope = ((contrast - contrast.mean()) * z).mean() / contrast.var(correction=0)
+    encoder.linear.weight[0, -1] = slope
+    encoder.linear.bias[0] = -slope * contrast.mean()
+    return True
 
 
 def _prior_sd(design: Design, lag: Tensor, sample: float) -> float:

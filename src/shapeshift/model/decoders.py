@@ -65,8 +65,9 @@ class CoordinateNet(Decoder):
 class Template(Decoder):
     """A canonical signal on a grid wider than the window, read by cubic B-splines.
 
-    f(u; z) = sum_c a_c(z) B3((u - u_c) / h), a = base + z' linear + network(z). The network runs
-    once a signal, not once a sample. Source of the basis: Unser 1999, IEEE Signal Process. Mag. 16, 22.
+    f(u; z) = sum_c a_c(z) B3((u - u_c) / h), a = floor + exp(z' log_gain) (base - floor + z' linear +
+    network(z)): an amplitude that cannot turn negative, times a shape. The network runs once a signal,
+    not once a sample. Source of the basis: Unser 1999, IEEE Signal Process. Mag. 16, 22.
 
     Parameters
     ----------
@@ -86,6 +87,8 @@ class Template(Decoder):
         self.half_width = half_width
         self.base = nn.Parameter(base.clone())
         self.linear = nn.Parameter(torch.zeros(n_latent, len(base)))
+        self.log_gain = nn.Parameter(torch.zeros(n_latent))
+        self.floor = nn.Parameter(torch.quantile(base, 0.1 if base.mean() > base.median() else 0.9))
         self.network = dense([n_latent] + [width] * depth + [len(base)])
         with torch.no_grad():
             last = self.network[-1]
@@ -95,7 +98,8 @@ class Template(Decoder):
 
     def coefficients(self, z: Tensor) -> Tensor:
         """Spline coefficients a (B, C) of the canonical signals of z (B, K)."""
-        return self.base + z @ self.linear + self.network(z)
+        gain = torch.exp((z @ self.log_gain)[:, None])
+        return self.floor + gain * (self.base - self.floor + z @ self.linear + self.network(z))
 
     def forward(self, z: Tensor) -> SplineField:
         return SplineField(self.coefficients(z), self.half_width)
@@ -110,8 +114,10 @@ class Template(Decoder):
                 s = torch.sigmoid(h)
                 h = h * s
                 d = (d.view(-1, *h.shape) * (s + h * (1 - s))).flatten(0, 1)
-        a = self.base + z @ self.linear + h
-        slopes = d.view(-1, *h.shape) + self.linear[:, None]
+        above = torch.exp((z @ self.log_gain)[:, None])
+        shape = self.base - self.floor + z @ self.linear + h
+        slopes = above * (self.log_gain[:, None, None] * shape + self.linear[:, None] + d.view(-1, *h.shape))
+        a = self.floor + above * shape
         return SplineField(a, self.half_width), SplineField(slopes.flatten(0, 1), self.half_width)
 
 

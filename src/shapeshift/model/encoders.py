@@ -24,9 +24,17 @@ def moved_back(x: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
     return y * seen, seen.to(x.dtype)
 
 
+def log_contrast(moved: Tensor, seen: Tensor) -> Tensor:
+    """Logarithm of the sd of a signal about its mean, where it was seen: (B, 1)."""
+    count = seen.sum(1, keepdim=True).clamp_min(1)
+    mean = (moved * seen).sum(1, keepdim=True) / count
+    variance = ((moved - mean).square() * seen).sum(1, keepdim=True) / count
+    return 0.5 * (variance + 1e-6).log()
+
+
 @final
 class DenseEncoder(nn.Module):
-    """Fully connected encoder of the moved-back signal and its mask.
+    """Fully connected encoder of the moved-back signal, its mask and the logarithm of its contrast.
 
     Parameters
     ----------
@@ -54,8 +62,8 @@ class DenseEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.n_pose, self.n_latent, self.sample = n_pose, n_latent, sample
-        self.linear = nn.Linear(2 * length, n_latent, bias=True)
-        self.body = dense([2 * length] + [width] * depth + [2 * (n_pose + n_latent)])
+        self.linear = nn.Linear(2 * length + 1, n_latent, bias=True)
+        self.body = dense([2 * length + 1] + [width] * depth + [2 * (n_pose + n_latent)])
         last = self.body[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
@@ -69,13 +77,13 @@ class DenseEncoder(nn.Module):
     def forward(self, moved: Tensor, seen: Tensor) -> Factors:
         """Factors of moved-back signals (B, P) and their masks; the pose is the *rest* of it."""
         g, k = self.n_pose, self.n_latent
-        seen_and_missing = torch.cat([moved, seen - 1], dim=1)
-        h = self.body(seen_and_missing)
+        inputs = torch.cat([moved, seen - 1, log_contrast(moved, seen)], dim=1)
+        h = self.body(inputs)
         pose, z, log_pose_sd, log_z_sd = torch.split(h, [g, k, g, k], dim=1)
         unit = self.sample
         return Factors(
             unit * pose,
             unit * log_pose_sd.clamp(-9, 4).exp(),
-            z + self.linear(seen_and_missing),
+            z + self.linear(inputs),
             log_z_sd.clamp(-9, 2).exp(),
         )
