@@ -130,6 +130,16 @@ def test_less_than_the_error_bars_is_hardly_a_shift():
     assert "median error bar 0.9 nm" in told
 
 
+def test_a_prior_is_narrow_by_right_where_nothing_shifts():
+    assert set(raised(Fit(shift_sd_=0.01), posterior(spread=0.05, bar=0.004, edge=20))) == {"hardly-shift"}
+
+
+def test_shifts_over_most_of_the_axis_are_told():
+    told = raised(Fit(shift_sd_=4.0), posterior(spread=2.0))["wide-shift"].sentence
+    assert told.startswith("Shifts span 67 % of the axis (98 % of them from -3.33 to 3.33 nm)")
+    assert "wide-shift" not in raised(Fit(shift_sd_=4.0), posterior(spread=1.4))
+
+
 def test_lost_signals_do_not_hide_that_nothing_shifts():
     p = posterior(spread=0.02, bar=0.004, ambiguous=10)
     p.shift[:10] = 30.0
@@ -147,6 +157,11 @@ def test_structure_left_over_is_told():
     assert "residuals are 3" in told.sentence
 
 
+def test_structure_in_all_is_not_blamed_on_one():
+    told = raised(X=signals(NOISE / 3), p=posterior(misfit=1))["misfit"].sentence
+    assert "median of all" in told
+
+
 def test_a_few_odd_signals_are_named():
     told = raised(p=posterior(misfit=2))["misfit"]
     assert told.severity == "note"
@@ -160,7 +175,12 @@ def test_signals_without_noise_can_be_judged():
 
 @pytest.mark.parametrize(
     ("coverage", "says"),
-    [((0.5, 0.8), "too narrow"), ((0.9, 0.999), "too wide"), ((0.68, 0.88), "too narrow")],
+    [
+        ((0.5, 0.8), "too narrow"),
+        ((0.9, 0.999), "too wide"),
+        ((0.8, 0.85), "uneven"),
+        ((0.68, 0.88), "too narrow"),
+    ],
 )
 def test_dishonest_error_bars_are_told(coverage, says):
     c = SimpleNamespace(coverage68=coverage[0], coverage95=coverage[1], efficiency=1.0, n=700)

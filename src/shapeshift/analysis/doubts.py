@@ -22,6 +22,7 @@ _ORDER = ("stop", "look", "note")
 FEW = 0.01  # share of the signals beyond which a flag is more than a note
 MANY_FAR = 0.05  # share beyond 2.5 prior sd; a Gaussian has 0.012
 RESOLVED = 1.5  # error bars that the spread of the shifts must exceed to be more than noise
+WIDE = 0.5  # of the axis
 STRUCTURED = 1.5  # residuals over noise, median of all signals
 FAIR_68, FAIR_95 = (0.60, 0.76), (0.90, 0.98)
 
@@ -74,9 +75,11 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
             f"got {len(values)} signals and the posterior of {len(p.shift)}, needed both of the same "
             "signals: call m.posterior(X) first"
         )
-    found = [*_training(m), *_latents(p), *_misfit(values, p), *_calibration(calibration)]
+    found = [*_training(m)]
     if m.shift_sd_ > 0:
-        found += [*_hardly_any_shift(m, p), *_prior(m, p), *_ambiguous(p), *_faint(p)]
+        # where hardly anything shifts, the prior is narrow by right
+        found += [*(list(_hardly_any_shift(m, p)) or _prior(m, p)), *_span(m, p), *_ambiguous(p), *_faint(p)]
+    found += [*_misfit(values, p), *_calibration(calibration), *_latents(p)]
     return tuple(sorted(found, key=lambda d: _ORDER.index(d.severity)))
 
 
@@ -143,7 +146,23 @@ def _hardly_any_shift(m: Any, p: Posterior) -> Iterator[Doubt]:
             "hardly-shift",
             f"These data hardly shift: {told}. The shifts are {spread / bar:.2g} times their error bars, "
             "so a part of a sample may be real; but at this scale a change of shape on one side of a "
-            "peak looks like a shift: compare with the maps of the latents.",
+            "peak looks like a shift: compare with "
+            "the shape latents.",
+            "look",
+        )
+
+
+def _span(m: Any, p: Posterior) -> Iterator[Doubt]:
+    """Shifts over most of the window: where a pattern repeats, it is easily taken for its neighbour."""
+    low, high = np.percentile(p.shift, (1, 99))
+    share = float(high - low) / abs(float(m.axis_[-1] - m.axis_[0]))
+    if share > WIDE:
+        yield Doubt(
+            "wide-shift",
+            f"Shifts span {100 * share:.0f} % of the axis (98 % of them from {low:.3g} to "
+            f"{_amount(high, p)}). With several features in a signal, one may have been taken for "
+            "another: look whether all rows line up in the aligned heat map, or crop the axis to one "
+            "feature.",
             "look",
         )
 
@@ -209,14 +228,15 @@ def _misfit(values: np.ndarray, p: Posterior) -> Iterator[Doubt]:
     ratio = np.divide(p.noise_sd, noise, out=np.ones_like(noise), where=noise > 0)
     marked = p.flagged("misfit")
     typical = float(np.median(ratio))
-    if marked.mean() > FEW or typical > STRUCTURED:
-        shown = f"{np.median(ratio[marked]):.2g}" if marked.any() else f"{typical:.2g}"
+    many = bool(marked.mean() > FEW)
+    if many or typical > STRUCTURED:
+        shown = float(np.median(ratio[marked])) if many else typical
         yield Doubt(
             "misfit",
-            f"The model leaves structure over: {_share(marked)} misfit badly, and residuals are {shown} "
-            "times the noise between neighbouring samples (median of "
-            f"{'these' if marked.any() else 'all'}). Look at the residuals; more latents may help, and a "
-            "pattern that moves in parts is not a rigid shift. Error bars allow for the misfit.",
+            f"The model leaves structure over: {_share(marked)} misfit badly, and residuals are "
+            f"{shown:.2g} times the noise between neighbouring samples (median of "
+            f"{'these' if many else 'all'}). Look at the residuals; more latents may help, and a pattern "
+            "that moves in parts is not a rigid shift. Error bars allow for the misfit.",
             "look",
         )
     elif marked.any():
@@ -227,17 +247,27 @@ def _calibration(c: Calibration | None) -> Iterator[Doubt]:
     """Error bars that do not hold what they promise."""
     if c is None:
         return
-    fair = FAIR_68[0] <= c.coverage68 <= FAIR_68[1] and FAIR_95[0] <= c.coverage95 <= FAIR_95[1]
-    if not fair:
-        narrow = c.coverage68 + c.coverage95 < 0.68 + 0.95
+    low = c.coverage68 < FAIR_68[0] or c.coverage95 < FAIR_95[0]
+    high = c.coverage68 > FAIR_68[1] or c.coverage95 > FAIR_95[1]
+    if low or high:
+        kind, advice = _DISHONEST[low, high]
         yield Doubt(
             "coverage",
-            f"Error bars are too {'narrow' if narrow else 'wide'}: 68 % intervals hold the truth in "
-            f"{100 * c.coverage68:.0f} % and 95 % intervals in {100 * c.coverage95:.0f} % of {c.n} "
-            "signals moved by a known shift. "
-            f"{'Widen them before you quote them.' if narrow else 'They may be quoted as upper bounds.'}",
+            f"Error bars are {kind}: 68 % intervals hold the truth in {100 * c.coverage68:.0f} % and 95 % "
+            f"intervals in {100 * c.coverage95:.0f} % of {c.n} signals moved by a known shift. {advice}",
             "look",
         )
+
+
+# too many errors outside, too few
+_DISHONEST = {
+    (True, False): ("too narrow", "Widen them before you quote them."),
+    (False, True): ("too wide", "They may be quoted as upper bounds."),
+    (True, True): (
+        "uneven",
+        "Most errors are smaller than the bars say and some far larger: quote no single one.",
+    ),
+}
 
 
 def _amount(value: float, p: Posterior) -> str:

@@ -191,14 +191,18 @@ def _with_error(ax: Axes, at: NDArray, values: NDArray, sd: NDArray) -> None:
 def _error_bars(ax: Axes, p: Posterior) -> None:
     """The distribution of the error bars, on a logarithmic scale: they often span decades."""
     sd = p.shift_sd[np.isfinite(p.shift_sd) & (p.shift_sd > 0)]
-    if sd.size:
-        edges = np.geomspace(sd.min() * 0.9, sd.max() * 1.1, 31).tolist()
-        ax.hist(sd, bins=edges, color=style.ORANGE, alpha=0.85)
-        ax.axvline(float(np.median(sd)), color=style.INK, lw=0.8, ls="--")
-        ax.set_title(f"error bars, median {np.median(sd):.2g}")
-    ax.set(xscale="log", xlabel=shift_label(p, "sd of shift"), ylabel="signals in a bin (count)")
-    decades = np.log10(sd.max() / sd.min()) if sd.size else 1.0
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.6 else (1,)))
+    ax.set(xlabel=shift_label(p, "sd of shift"), ylabel="signals in a bin (count)")
+    if not sd.size:
+        return
+    ax.hist(
+        sd, bins=np.geomspace(sd.min() * 0.9, sd.max() * 1.1, 31).tolist(), color=style.ORANGE, alpha=0.85
+    )
+    middle = float(np.median(sd))
+    ax.axvline(middle, color=style.INK, lw=0.8, ls="--")
+    ax.set_title(f"error bars, median {middle:.2g}")
+    ax.set_xscale("log")
+    roomy = sd.max() < 40 * sd.min() and middle > 1e-3  # room for more than the powers of ten
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if roomy else (1,)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
 

@@ -87,7 +87,7 @@ def calibration(cal: Calibration, *, ax: Axes | None = None) -> Figure:
     ax.plot([0, 100], [0, 100], color=style.INK, lw=0.8, ls="--", label="honest error bars")
     ax.errorbar(
         100 * expected, 100 * found, 100 * reach, fmt="o", color=style.VERMILLION, ms=5, capsize=2,
-        label=f"{cal.n} held-out signals",
+        label=f"{cal.n} pairs of signals",
     )  # fmt: skip
     for at, value in zip(expected, found, strict=True):
         ax.annotate(
@@ -98,7 +98,10 @@ def calibration(cal: Calibration, *, ax: Axes | None = None) -> Figure:
             fontsize=7,
         )
     ax.set(
-        xlabel="interval's nominal share (%)", ylabel="truth found inside (%)", xlim=(50, 104), ylim=(50, 104)
+        xlabel="interval's nominal share (%)",
+        ylabel="truth found inside (%)",
+        xlim=(50, 104),
+        ylim=(min(50.0, 100 * found.min() - 8), 104),
     )
     ax.set_title(f"efficiency {cal.efficiency:.2f} (1: the matched-filter bound)")
     ax.legend(loc="upper left")
