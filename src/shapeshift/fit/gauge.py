@@ -16,6 +16,7 @@ and every shift by +delta(z) changes nothing that is measured. A declared conven
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
@@ -31,13 +32,23 @@ SMOOTH = 0.3  # samples a centre of symmetry may lie off a polynomial of z
 
 
 class Reference(NamedTuple):
-    """delta(z) = constant + monomials((z - centre) / spread) @ coefficients; symmetric: by mirror image."""
+    """delta(z) = constant + monomials((z - centre) / spread) @ coefficients, kept within ``bounds`` (2,).
+
+    symmetric: whether it is the centre of mirror symmetry.
+    """
 
     coefficients: Tensor
     centre: Tensor
     spread: Tensor
     constant: Tensor
     symmetric: Tensor
+    bounds: Tensor
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """delta (n,) of shapes z (n, K)."""
+        y = ((z - self.centre) / self.spread).clamp(-4, 4)
+        delta = self.constant + monomials(y) @ self.coefficients
+        return torch.minimum(torch.maximum(delta, self.bounds[0]), self.bounds[1])
 
 
 def exponents(n_latent: int) -> list[tuple[int, ...]]:
@@ -92,23 +103,30 @@ def _at_rest(vae: PoseVAE, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_reference(vae: PoseVAE, theta: Tensor) -> Reference:
-    """The reference zero, from the posterior means (n, G + K) of the training signals."""
+def fit_reference(vae: PoseVAE, theta: Tensor, *, rigid: bool = False) -> Reference:
+    """The reference zero, from the posterior means (n, G + K) of the training signals.
+
+    rigid: delta does not depend on the shape (where the prior already says that nothing moves).
+    """
     z = theta[:, vae.n_pose :]
     wanted, weight = zip(*(_wanted_gradient(vae, part) for part in theta.split(CHUNK)), strict=True)
     gradient, sharp = torch.cat(wanted).double(), torch.cat(weight).double()
     centre, spread = z.mean(0), z.std(0, correction=0).clamp_min(1e-3)
     y = ((z - centre) / spread).double().clamp(-4, 4)
     trust = (sharp / sharp.median().clamp_min(1e-12)).clamp_max(4.0).sqrt()[:, None]
-    symmetric = _symmetric(vae, z, y, trust)
+    symmetric = None if rigid else _symmetric(vae, z, y, trust)
     if symmetric is not None:
         coefficients, constant = symmetric
-        return Reference(coefficients.to(z), centre, spread, constant.to(z), torch.tensor(True))
-    _, slopes = with_slopes(monomials, y)  # (K, n, M)
-    coefficients = _ridge((slopes * trust).flatten(0, 1), (gradient * spread.double() * trust).T.flatten())
-    middle = torch.cat([centroid(vae, part) for part in z.split(CHUNK)]).double()
-    constant = (sharp * (middle - monomials(y) @ coefficients)).sum() / sharp.sum().clamp_min(1e-12)
-    return Reference(coefficients.to(z), centre, spread, constant.to(z), torch.tensor(False))
+    else:
+        _, slopes = with_slopes(monomials, y)  # (K, n, M)
+        target = (gradient * spread.double() * trust).T.flatten()
+        coefficients = _ridge((slopes * trust).flatten(0, 1), target) * (0.0 if rigid else 1.0)
+        middle = torch.cat([centroid(vae, part) for part in z.split(CHUNK)]).double()
+        constant = (sharp * (middle - monomials(y) @ coefficients)).sum() / sharp.sum().clamp_min(1e-12)
+    trusted = (constant + monomials(y) @ coefficients)[trust[:, 0] > 0.3]
+    bounds = torch.stack([trusted.min() - vae.sample, trusted.max() + vae.sample]).to(z)
+    flag = torch.tensor(symmetric is not None)
+    return Reference(coefficients.to(z), centre, spread, constant.to(z), flag, bounds)
 
 
 def _symmetric(vae: PoseVAE, z: Tensor, y: Tensor, trust: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -142,11 +160,7 @@ def _wanted_gradient(vae: PoseVAE, theta: Tensor) -> tuple[Tensor, Tensor]:
 def offset(vae: PoseVAE, zero: str, reference: Reference, z: Tensor) -> tuple[Tensor, Tensor]:
     """delta(z) (n,) and its gradient (n, K), canonical units, under the named convention."""
     if zero == "reference":
-        scale = reference.spread
-
-        def delta(z: Tensor) -> Tensor:
-            y = ((z - reference.centre) / scale).clamp(-4, 4)
-            return reference.constant + monomials(y) @ reference.coefficients
+        delta: Callable[[Tensor], Tensor] = reference.__call__
     else:
         landmark = peak if zero == "peak" else centroid
 

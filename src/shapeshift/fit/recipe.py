@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, align
-from shapeshift.fit.gauge import Reference, fit_reference
+from shapeshift.fit.gauge import Reference, exponents, fit_reference
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
-from shapeshift.fit.start import Design, build, release
+from shapeshift.fit.start import Design, build, start_first_latent
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.vae import PoseVAE
 
 STEPS = 500  # optimiser steps when the number of epochs is not given
-STILL = 0.1  # prior sd, in samples, where a shift explains less than one more shape component
+STILL = 0.02  # prior sd, in samples, where a shift explains less than one more shape component
 SAMPLE = 1024  # signals that fix the bank and the zero
 
 
@@ -49,10 +49,12 @@ def fit(
     """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
     start = starting_lags(design, x, noise, generator)
     worth = worth_of_shift(x, noise, start.lag, design.n_latent) if "shift" in design.warps else None
-    if worth and not worth.shifts and design.shift_sd is None:
+    still = worth is not None and not worth.shifts and design.shift_sd is None
+    if still:
         start = start._replace(lag=torch.zeros_like(start.lag), reach=max(4, x.shape[1] // 12))
         design = design._replace(shift_sd=STILL * 2 / (x.shape[1] - 1))
     vae = build(design, x, start, generator)
+    start_first_latent(vae, x, start.lag)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
         some = slice(0, SAMPLE)
@@ -67,7 +69,6 @@ def fit(
         plan,
         generator,
         search=search if vae.n_pose else None,
-        release=lambda vae, data, k: release(vae, data.x, data.lag, k) if k == 0 else None,
         on_epoch=on_epoch,
     )
     some = torch.randperm(len(x), generator=generator)[:SAMPLE]
@@ -76,7 +77,13 @@ def fit(
     bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
     theta = infer(vae, bank, x[some], noise[some]).refined.theta
     bank = bank_of(theta, vae.n_pose, start.reach)
-    return Fitted(vae, bank, fit_reference(vae, theta) if vae.n_pose else _no_reference(vae), history, worth)
+    return Fitted(
+        vae,
+        bank,
+        fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae),
+        history,
+        worth,
+    )
 
 
 def starting_lags(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Alignment:
@@ -92,5 +99,9 @@ def starting_lags(design: Design, x: Tensor, noise: Tensor, generator: torch.Gen
 
 
 def _no_reference(vae: PoseVAE) -> Reference:
-    zero = vae.grid.new_zeros(())
-    return Reference(zero[None], zero.expand(vae.n_latent), zero.expand(vae.n_latent) + 1, zero, zero > 0)
+    """delta = 0, where nothing moves."""
+    k = vae.n_latent
+    flat = torch.zeros(len(exponents(k)))
+    return Reference(
+        flat, torch.zeros(k), torch.ones(k), torch.tensor(0.0), torch.tensor(False), torch.zeros(2)
+    )

@@ -18,6 +18,7 @@ from shapeshift.model.vae import PoseVAE
 
 CANDIDATES = 3
 SHORT = 3  # refinement steps that tell candidates apart
+CLOSE = 30.0  # nats within which the second best may turn out to be the best
 
 
 class Bank(NamedTuple):
@@ -93,13 +94,32 @@ def infer(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, *, steps: int = 12
     signals = bank_signals(vae, bank)
     starts = in_chunks(lambda *part: _starts(vae, bank, signals, *part), x, noise)
     first, second = (refine(vae, x, noise, theta, steps=SHORT) for theta in starts[:2])
-    swap = (second.loss < first.loss)[:, None]
-    best = refine(vae, x, noise, torch.where(swap, second.theta, first.theta), steps=steps)
-    other = torch.where(swap, first.theta, second.theta)
-    evidence = torch.where(swap[:, 0], first.log_evidence, second.log_evidence)
-    apart = (best.theta[:, 0] - other[:, 0]).abs() > vae.sample
-    gap = torch.where(apart, best.log_evidence - evidence, torch.inf)
-    return Found(best, torch.where(apart, other[:, 0], torch.nan), gap)
+    swap = second.loss < first.loss
+    best, other = pick(swap, second, first), pick(swap, first, second)
+    best = refine(vae, x, noise, best.theta, steps=steps)
+    close = torch.nonzero(other.loss - best.loss < CLOSE)[:, 0]
+    if len(close):  # what may yet turn out better, or as good, is refined to the end as well
+        rival = refine(vae, x[close], noise[close], other.theta[close], steps=steps)
+        leader = Refined(*(t[close] for t in best))
+        better = rival.log_evidence > leader.log_evidence
+        put(best, close, pick(better, rival, leader))
+        put(other, close, pick(better, leader, rival))
+    apart = (best.theta[:, 0] - other.theta[:, 0]).abs() > vae.sample
+    gap = torch.where(apart, best.log_evidence - other.log_evidence, torch.inf)
+    return Found(best, torch.where(apart, other.theta[:, 0], torch.nan), gap)
+
+
+def pick(rows: Tensor, a: Refined, b: Refined) -> Refined:
+    """a where ``rows`` (n,) is true, b elsewhere."""
+    return Refined(
+        *(torch.where(rows.view(-1, *[1] * (s.dim() - 1)), s, t) for s, t in zip(a, b, strict=True))
+    )
+
+
+def put(whole: Refined, rows: Tensor, part: Refined) -> None:
+    """Write ``part`` into the ``rows`` of ``whole``."""
+    for s, t in zip(whole, part, strict=True):
+        s[rows] = t
 
 
 def _starts(vae: PoseVAE, bank: Bank, signals: Tensor, x: Tensor, noise: Tensor) -> list[Tensor]:

@@ -80,48 +80,39 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
 
 
 @torch.no_grad()
-def release(vae: PoseVAE, x: Tensor, lag: Tensor, k: int) -> None:
-    """Start latent k at the first principal component of what the latents before it leave unexplained.
-
-    Where they leave nothing but noise the component is shrunk to nothing, and the latent stays unused.
-    """
-    if not (isinstance(vae.decoder, Template) and isinstance(vae.encoder, DenseEncoder)):
-        return
-    q = vae.encode(x, lag)
-    mean = vae.likelihood.mean(vae.values(q.pose, q.z))
-    rest, _ = moved_back(x - mean, lag)
-    scale = vae.likelihood.values_at(mean + 0.0).std() / mean.std().clamp_min(1e-9)  # data to field values
-    _, s, v = torch.linalg.svd(rest * scale, full_matrices=False)
-    if k == 0 and _amplitude_first(vae, x, lag):
-        return
-    # sd of the component's score, less that of pure noise (the median component)
-    sd = ((s[0].square() - s.median().square()).clamp_min(0) / len(x)).sqrt()
-    component = v[0]
-    reach = (len(vae.decoder.base) - len(component)) // 2
-    wide = torch.nn.functional.pad(component, (reach, reach))
-    vae.decoder.linear[k] = sd * spline_coefficients(wide)
-    base, _ = moved_back(mean, lag)
-    zero = component.new_zeros(1)
-    vae.encoder.linear.weight[k] = (
-        torch.cat([component, base.mean(0) * component, zero]) * scale / sd.clamp_min(1e-3)
-    )
-    vae.encoder.linear.bias[k] = -(base.mean(0) * component).sum() * scale / sd.clamp_min(1e-3)
-
-
-def _amplitude_first(vae: PoseVAE, x: Tensor, lag: Tensor) -> bool:
-    """Let the first latent be the logarithm of the amplitude, where amplitudes vary by much."""
+def start_first_latent(vae: PoseVAE, x: Tensor, lag: Tensor) -> None:
+    """Start the first latent where it can do most: at the amplitude if that varies by much, or else at
+    the first principal component of what the aligned mean leaves unexplained."""
     decoder, encoder = vae.decoder, vae.encoder
+    if not (isinstance(decoder, Template) and isinstance(encoder, DenseEncoder)):
+        return
     y, seen = moved_back(x, lag)
-    template = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent)) - decoder.floor
-    gain = ((y - decoder.floor) * template * seen).sum(1) / (template.square() * seen).sum(1)
+    mean = vae.likelihood.mean(vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent)))
+    if vae.likelihood.affine and _amplitude_first(decoder, encoder, y, seen, mean):
+        return
+    _, s, v = torch.linalg.svd((y - mean) * seen, full_matrices=False)
+    sd = (s[0] / len(x) ** 0.5).clamp_min(1e-3)
+    component = v[0]
+    slope = vae.likelihood.values_at(mean).std() / mean.std().clamp_min(1e-9)  # data to field values
+    reach = (len(decoder.base) - len(component)) // 2
+    decoder.linear[0] = slope * sd * spline_coefficients(torch.nn.functional.pad(component, (reach, reach)))
+    zero = component.new_zeros(1)
+    encoder.linear.weight[0] = torch.cat([component, mean[0] * component, zero]) / sd
+    encoder.linear.bias[0] = -(mean[0] * component).sum() / sd
+
+
+def _amplitude_first(decoder: Template, encoder: DenseEncoder, y: Tensor, seen: Tensor, mean: Tensor) -> bool:
+    """Let the first latent be the log amplitude of moved-back signals y, if that varies by much."""
+    above = mean - decoder.floor
+    gain = ((y - decoder.floor) * above * seen).sum(1) / (above.square() * seen).sum(1).clamp_min(1e-12)
     log = gain.clamp_min(1e-2 * gain.median().clamp_min(1e-9)).log()
-    if log.std() < WIDE or gain.median() <= 0:
+    if log.std(correction=0) < WIDE or gain.median() <= 0:
         return False
     decoder.log_gain[0] = log.std()
     decoder.base.copy_(decoder.floor + log.mean().exp() * (decoder.base - decoder.floor))
-    z = (log - log.mean()) / log.std()
     contrast = log_contrast(y, seen)[:, 0]
-    slope = ((contrast - contrast.mean()) * z).mean() / contrast.var(correction=0)
+    z = (log - log.mean()) / log.std()
+    slope = ((contrast - contrast.mean()) * z).mean() / contrast.var(correction=0).clamp_min(1e-9)
     encoder.linear.weight[0, -1] = slope
     encoder.linear.bias[0] = -slope * contrast.mean()
     return True

@@ -97,7 +97,6 @@ def train(
     generator: torch.Generator,
     *,
     search: Callable[[PoseVAE, Signals], Tensor] | None = None,
-    release: Callable[[PoseVAE, Signals, int], None] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
     """Maximise the ELBO in place; the weights with the best held-out loss are kept."""
@@ -116,15 +115,11 @@ def train(
     loop = _Loop(vae, plan, generator, optimiser, schedule)
     records: list[dict[str, float]] = []
     best, best_loss, best_epoch, stopped = copy.deepcopy(vae.state_dict()), math.inf, 0, "finished"
-    due, vae.n_free = sorted(plan.searches), 0
+    due = sorted(plan.searches)
     try:
         for epoch in range(plan.epochs):
             done = epoch / plan.epochs
-            for k in range(vae.n_free, n_free := plan.n_free(done, vae.n_latent)):
-                vae.n_free = k
-                if release:
-                    release(vae, data.take(used), k)
-            vae.n_free = n_free
+            vae.n_free = plan.n_free(done, vae.n_latent)
             if search and due and done >= due[0]:
                 due.pop(0)
                 data = data._replace(lag=search(vae, data))
