@@ -17,10 +17,11 @@ from shapeshift.data import preprocess
 from shapeshift.data.coordinates import Axis, Stack, as_stack, refuse_constant, refuse_other_axis
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
+from shapeshift.fit.gauge import sentence
 from shapeshift.fit.options import check_choices, design_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
-from shapeshift.fit.reading import drawn, plane, pose_tensor, posterior_of
+from shapeshift.fit.reading import drawn, plane, pose_tensor, posterior_of, prior_sd
 from shapeshift.fit.restore import described, restored
 from shapeshift.fit.train import History
 
@@ -193,8 +194,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.notes_ = stack.notes
 
     def _conclude(self, n_signals: int, epochs: int) -> None:
-        warps = self.fitted_.vae.warps
-        self.shift_sd_ = float(warps[0].prior_sd.item()) * self._axis.half if len(warps) else 0.0
+        self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half
         self.n_signals_ = n_signals
         self.converged_ = self.history_.stopped in ("finished", "patience")
         resolved = {"epochs": epochs, "shift_sd": self.shift_sd_}
@@ -223,14 +223,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def zero_(self) -> str:
         """The convention of the zero, in a sentence."""
         place = f"{self.origin_:.6g} {self.axis_units_}".strip() + " (the centre of the axis)"
-        return {
-            "reference": f"shift 0 puts the pattern's centre of mirror symmetry at {place}"
-            if self.fitted_.reference.symmetric
-            else f"shift 0 puts the set's mean centre of energy at {place}; shapes are registered so that "
-            "changing the shape does not move the pattern",
-            "peak": f"shift 0 puts the highest point of a signal at {place}",
-            "centroid": f"shift 0 puts a signal's centre of energy at {place}",
-        }[self.zero]
+        return sentence(self.zero, self.fitted_.reference, place)
 
     # -- results ---------------------------------------------------------------------------------
 

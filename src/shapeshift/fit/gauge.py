@@ -169,3 +169,17 @@ def offset(vae: PoseVAE, zero: str, reference: Reference, z: Tensor) -> tuple[Te
 
     values, slopes = zip(*(with_slopes(delta, part) for part in z.split(CHUNK)), strict=True)
     return torch.cat(values), torch.cat(slopes, 1).T
+
+
+def sentence(zero: str, reference: Reference, place: str) -> str:
+    """What shift 0 means, for a reader; ``place`` is the axis value it stands for."""
+    if zero == "peak":
+        return f"shift 0 puts the highest point of a signal at {place}"
+    if zero == "centroid":
+        return f"shift 0 puts a signal's centre of energy at {place}"
+    if reference.symmetric:
+        return f"shift 0 puts the pattern's centre of mirror symmetry at {place}"
+    return (
+        f"shift 0 puts the set's mean centre of energy at {place}; shapes are registered so that changing "
+        "the shape does not move the pattern"
+    )

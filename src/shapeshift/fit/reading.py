@@ -16,6 +16,7 @@ from shapeshift.fit.search import Found, infer
 if TYPE_CHECKING:
     from shapeshift.data.coordinates import Stack
     from shapeshift.fit.recipe import Fitted
+    from shapeshift.model.vae import PoseVAE
 
 AMBIGUOUS = 4.0  # nats of evidence within which another shift is an explanation to be told
 EDGE = 3.0  # prior standard deviations
@@ -115,3 +116,8 @@ def plane(n: int, n_latent: int) -> tuple[np.ndarray, np.ndarray]:
     for k, grid in enumerate(grids):
         z[:, k] = grid.ravel()
     return points, z
+
+
+def prior_sd(vae: PoseVAE) -> float:
+    """Prior sd of the shift in canonical units, 0 where nothing moves."""
+    return float(vae.prior_precision()[0].rsqrt()) if vae.n_pose else 0.0

@@ -1,0 +1,28 @@
+"""scikit-learn's own checks, all of them, none expected to fail."""
+
+import pytest
+from sklearn.utils import estimator_checks as checks
+
+from shapeshift import ShiftVAE
+
+
+@checks.parametrize_with_checks([ShiftVAE(epochs=3), ShiftVAE(warps=(), epochs=3)])
+def test_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_set_output_transform",
+        "check_set_output_transform_pandas",
+        "check_global_output_transform_pandas",
+        "check_get_feature_names_out_error",
+        "check_transformer_get_feature_names_out",
+        "check_transformer_get_feature_names_out_pandas",
+        "check_dataframe_column_names_consistency",
+    ],
+)
+def test_names_and_output_containers(name):
+    pytest.importorskip("pandas")  # without it these checks would skip in silence
+    getattr(checks, name)("ShiftVAE", ShiftVAE(epochs=2))
