@@ -15,7 +15,7 @@ _HOMES = {
     "synthetic": "shapeshift.data.synthetic",
     "ShiftVAE": "shapeshift.fit.estimators",
     "Posterior": "shapeshift.fit.posterior",
-    "load": "shapeshift.fit.estimators",
+    "load": "shapeshift.fit.loading",
     "analysis": "shapeshift.analysis",
     "plot": "shapeshift.show.plots",
 }

@@ -102,6 +102,11 @@ def as_stack(X: Any, x: Any = None) -> Stack:
         raise ShapeshiftError(
             f"Found array with dim {values.ndim}, needed (n, samples): reshape a map to one signal a row."
         )
+    if values.size == 0:
+        raise ShapeshiftError(
+            f"Found array with {values.shape[0]} sample(s) and {values.shape[-1]} feature(s) "
+            f"(shape={values.shape}) while a minimum of 1 is required: the data are empty."
+        )
     axis = _axis(given, x, values.shape[-1])
     values = values.reshape(-1, values.shape[-1])
     _refuse_gaps(values)

@@ -22,7 +22,7 @@ from shapeshift.fit.options import check_choices, design_of, plain, plan_of, sca
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
 from shapeshift.fit.reading import drawn, plane, pose_tensor, posterior_of, prior_sd
-from shapeshift.fit.restore import described, restored
+from shapeshift.fit.restore import described
 from shapeshift.fit.train import History
 
 if TYPE_CHECKING:
@@ -319,13 +319,10 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         named = hasattr(X, "dims") and hasattr(X, "coords")
         stack = as_stack(X, x if x is not None or reset or named or not hasattr(self, "axis_") else None)
         shown = stack.values if named or not hasattr(X, "columns") else X
+        least = 2 if reset else 1
+        types = [np.float64, np.float32]
         validate_data(
-            self,
-            shown,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            ensure_min_samples=2 if reset else 1,
-            ensure_min_features=2,
+            self, shown, reset=reset, dtype=types, ensure_min_samples=least, ensure_min_features=least
         )
         if reset:
             refuse_constant(stack.values)
@@ -352,23 +349,4 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_latent
-
-
-def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> ShiftVAE:
-    """Read a model that :meth:`ShiftVAE.save` wrote.
-
-    Parameters
-    ----------
-    path : path
-    encoder, decoder : torch module, optional
-        The own modules the model was fitted with, if any: the file holds their weights, not their code.
-
-    Raises
-    ------
-    ShapeshiftError
-        No such file, damaged, foreign, or own modules missing.
-    """
-    model = ShiftVAE()
-    restored(model, *checkpoint.read(path), encoder=encoder, decoder=decoder)
-    return model
+        return self.fitted_.vae.n_latent  # an unfitted estimator has none

@@ -100,9 +100,7 @@ def train(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
     """Maximise the ELBO in place; the weights with the best held-out loss are kept."""
-    rows = torch.randperm(len(data.x), generator=generator)
-    n_held = round(plan.held_out * len(rows)) if len(rows) >= 20 else 0
-    held, used = (rows[:n_held], rows[n_held:]) if n_held else (rows, rows)
+    held, used = _split(len(data.x), plan.held_out, generator)
     optimiser = _optimiser(vae, plan.learning_rate)
     steps = math.ceil(len(used) / plan.batch_size) * plan.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -142,6 +140,13 @@ def train(
     vae.n_free = vae.n_latent
     names = records[0] if records else {}
     return History({k: [r[k] for r in records] for k in names}, stopped)
+
+
+def _split(n: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows that judge and rows that train; the same where there are too few to spare any."""
+    rows = torch.randperm(n, generator=generator)
+    n_held = round(share * n) if n >= 20 else 0
+    return (rows[:n_held], rows[n_held:]) if n_held else (rows, rows)
 
 
 def _optimiser(vae: PoseVAE, rate: float) -> torch.optim.Optimizer:
