@@ -23,7 +23,7 @@ def test_estimator_checks(estimator, check):
         "check_dataframe_column_names_consistency",
     ],
 )
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X .*feature names")
 def test_names_and_output_containers(name):
     pytest.importorskip("pandas")  # without it these checks would skip in silence
     getattr(checks, name)("ShiftVAE", ShiftVAE(epochs=2))

@@ -149,8 +149,6 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.progress = progress
         self.random_state = random_state
 
-    # -- fitting ---------------------------------------------------------------------------------
-
     def fit(self, X: Any, y: Any = None, *, x: Any = None) -> ShiftVAE:
         """Fit to signals.
 
@@ -225,8 +223,6 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         place = f"{self.origin_:.6g} {self.axis_units_}".strip() + " (the centre of the axis)"
         return sentence(self.zero, self.fitted_.reference, place)
 
-    # -- results ---------------------------------------------------------------------------------
-
     def posterior(self, X: Any, *, x: Any = None) -> Posterior:
         """Shift, shape and noise of every signal, with error bars.
 
@@ -248,8 +244,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def transform(self, X: Any) -> np.ndarray:
         """Shape latents (n, n_latent): means of the posterior."""
         p = self.posterior(X)
-        dtype = getattr(X, "dtype", np.float64)
-        return p.z.astype(dtype if dtype in (np.float32, np.float64) else np.float64)
+        return p.z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log evidence of the signals, in nats, in the units of the data."""
@@ -312,18 +307,15 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         check_is_fitted(self, "fitted_")
         checkpoint.write(path, *described(self))
 
-    # -- the border ------------------------------------------------------------------------------
-
     def _stack(self, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
         """Checked signals on this model's axis."""
         named = hasattr(X, "dims") and hasattr(X, "coords")
+        if hasattr(X, "columns") and not named and not reset:
+            validate_data(self, X, reset=False, skip_check_array=True)  # names before values
         stack = as_stack(X, x if x is not None or reset or named or not hasattr(self, "axis_") else None)
         shown = stack.values if named or not hasattr(X, "columns") else X
-        least = 2 if reset else 1
-        types = [np.float64, np.float32]
-        validate_data(
-            self, shown, reset=reset, dtype=types, ensure_min_samples=least, ensure_min_features=least
-        )
+        least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
+        validate_data(self, shown, reset=reset, dtype=[np.float64, np.float32], **least)
         if reset:
             refuse_constant(stack.values)
             return stack

@@ -13,7 +13,8 @@ from shapeshift.analysis.collapse import active_latents
 from shapeshift.analysis.doubts import doubts
 from shapeshift.data.files import open as open_signals
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit.estimators import ShiftVAE, load
+from shapeshift.fit.estimators import ShiftVAE
+from shapeshift.fit.loading import load
 from shapeshift.show.place import new_file, new_folder
 from shapeshift.show.run import Format, clocked, table, write_netcdf, write_run
 from shapeshift.show.terminal import log
