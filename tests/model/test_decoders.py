@@ -1,0 +1,72 @@
+"""Laws of decoders: a field is a function of coordinates, whatever way it is read."""
+
+import pytest
+import torch
+from torch.func import jvp
+
+from shapeshift.model.decoders import CoordinateNet, SplineField, Template
+
+LENGTH, REACH, K = 40, 12, 3
+SAMPLE = 2 / (LENGTH - 1)
+GRID = torch.linspace(-1, 1, LENGTH, dtype=torch.float64)
+
+
+@pytest.fixture
+def template():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        decoder = Template(torch.randn(LENGTH + 2 * REACH), 1 + REACH * SAMPLE, K, width=16).double()
+        with torch.no_grad():
+            decoder.linear.normal_()
+            decoder.log_gain.normal_(std=0.3)
+    return decoder
+
+
+def latents(n=5):
+    return torch.randn(n, K, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def test_lattice_reading_is_reading(template):
+    field, t = template(latents()), torch.linspace(-0.4, 0.4, 5, dtype=torch.float64)
+    free = field((GRID - t[:, None])[..., None])
+    assert torch.allclose(field.on_lattice(GRID[0] - t, LENGTH), free, atol=1e-10)
+
+
+def test_slopes_are_derivatives(template):
+    z, t = latents(), torch.linspace(-0.31, 0.33, 5, dtype=torch.float64)
+    field, by_z = template.with_slopes(z)
+    values, by_first, beside = field.on_lattice_with_slope(GRID[0] - t, LENGTH, by_z)
+
+    def read(z, t):
+        return template(z).on_lattice(GRID[0] - t, LENGTH)
+
+    assert torch.allclose(values, read(z, t))
+    step = 1e-6
+    numeric = (read(z, t - step) - read(z, t + step)) / (2 * step)
+    assert torch.allclose(by_first, numeric, atol=1e-5)
+    for k in range(K):
+        direction = torch.zeros_like(z)
+        direction[:, k] = 1
+        _, expected = jvp(lambda z: read(z, t), (z,), (direction,))
+        assert torch.allclose(beside.view(K, 5, LENGTH)[k], expected, atol=1e-9)
+
+
+def test_moved_coordinates_are_a_moved_signal(template):
+    field = template(latents(1))
+    whole = field(GRID[None, :, None])[0]
+    moved = field((GRID - 7 * SAMPLE)[None, :, None])[0]
+    assert torch.allclose(moved[7:], whole[:-7], atol=1e-10)
+
+
+def test_splines_reproduce_a_straight_line():
+    a = torch.linspace(-3, 3, 31, dtype=torch.float64)[None]
+    u = torch.linspace(-2.5, 2.5, 17, dtype=torch.float64)[None, :, None]
+    assert torch.allclose(SplineField(a, 3.0)(u)[0], u[0, :, 0], atol=1e-12)
+
+
+def test_coordinate_net_reads_any_coordinates():
+    decoder = CoordinateNet(2, width=8)
+    z, u = torch.randn(3, 2), torch.rand(3, 9, 1)
+    together = decoder(z)(u)
+    apart = torch.cat([decoder(z)(u[:, i : i + 1]) for i in range(9)], 1)
+    assert torch.allclose(together, apart, atol=1e-6)
