@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from laws import DecoderLaws, covered, final_subclasses
 from torch.func import jvp
 
+from shapeshift.model import decoders
 from shapeshift.model.decoders import CoordinateNet, SplineField, Template
 
 LENGTH, REACH, K = 40, 12, 3
@@ -51,22 +53,47 @@ def test_slopes_are_derivatives(template):
         assert torch.allclose(beside.view(K, 5, LENGTH)[k], expected, atol=1e-9)
 
 
-def test_moved_coordinates_are_a_moved_signal(template):
-    field = template(latents(1))
-    whole = field(GRID[None, :, None])[0]
-    moved = field((GRID - 7 * SAMPLE)[None, :, None])[0]
-    assert torch.allclose(moved[7:], whole[:-7], atol=1e-10)
-
-
 def test_splines_reproduce_a_straight_line():
     a = torch.linspace(-3, 3, 31, dtype=torch.float64)[None]
     u = torch.linspace(-2.5, 2.5, 17, dtype=torch.float64)[None, :, None]
     assert torch.allclose(SplineField(a, 3.0)(u)[0], u[0, :, 0], atol=1e-12)
 
 
-def test_coordinate_net_reads_any_coordinates():
-    decoder = CoordinateNet(2, width=8)
-    z, u = torch.randn(3, 2), torch.rand(3, 9, 1)
-    together = decoder(z)(u)
-    apart = torch.cat([decoder(z)(u[:, i : i + 1]) for i in range(9)], 1)
-    assert torch.allclose(together, apart, atol=1e-6)
+def test_outside_its_grid_a_field_is_held_at_its_edge():
+    a = torch.randn(2, 31, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    u = torch.tensor([3.0, 4.0, 9.0], dtype=torch.float64)
+    for side in (-1, 1):
+        values = SplineField(a, 3.0)((side * u)[None, :, None].expand(2, -1, -1))
+        assert torch.equal(values[:, 1:], values[:, :1].expand(-1, 2))
+
+
+class TestTemplate(DecoderLaws):
+    subject = Template
+
+    def make(self):
+        decoder = Template(torch.randn(LENGTH + 2 * REACH), 1 + REACH * SAMPLE, K, width=16)
+        torch.nn.init.normal_(decoder.linear)
+        torch.nn.init.normal_(decoder.log_gain, std=0.3)
+        return decoder
+
+
+class TestCoordinateNet(DecoderLaws):
+    subject = CoordinateNet
+
+    def make(self):
+        return CoordinateNet(K, width=16)
+
+
+def test_no_decoder_goes_untested():
+    assert final_subclasses(decoders, decoders.Decoder) == covered(DecoderLaws) != set()
+
+
+def test_the_amplitude_never_turns_negative(template):
+    with torch.no_grad():
+        template.linear.zero_()
+        for layer in template.network:
+            for parameter in layer.parameters():
+                parameter.zero_()
+    a = template.coefficients(torch.linspace(-9, 9, 7, dtype=torch.float64)[:, None].expand(-1, K))
+    above = (a - template.floor) / (template.base - template.floor)
+    assert (above > 0).all()
