@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.register_assert_rewrite("laws")
+pytest.register_assert_rewrite("laws", "known")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -179,8 +179,8 @@ def test_own_modules_are_used_and_left_alone():
     X, truth = ss.synthetic.article(n=200, seed=0)
     own = Own()
     model = ss.ShiftVAE(1, decoder=own, epochs=10).fit(X)
-    assert float(own.height) == 1.0
-    assert float(model.fitted_.vae.decoder.height) != 1.0
+    assert own.height.item() == 1.0
+    assert model.fitted_.vae.decoder.height.item() != 1.0
     assert np.corrcoef(model.posterior(X).shift, truth["shift"])[0, 1] > 0.9
 
 

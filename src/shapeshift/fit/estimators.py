@@ -195,7 +195,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half
         self.n_signals_ = n_signals
         self.converged_ = self.history_.stopped in ("finished", "patience")
-        resolved = {"epochs": epochs, "shift_sd": self.shift_sd_}
+        resolved = {"epochs": epochs, "shift_sd": self.shift_sd_ or None}
         self.options_ = {k: plain(v) for k, v in (self.get_params(deep=False) | resolved).items()}
 
     @property

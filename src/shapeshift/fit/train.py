@@ -136,7 +136,8 @@ def train(
                 break
     except KeyboardInterrupt:
         stopped = "interrupted"
-    vae.load_state_dict(best)
+    if math.isfinite(best_loss) or stopped == "not finite":  # else cut short before anything was judged
+        vae.load_state_dict(best)
     vae.n_free = vae.n_latent
     names = records[0] if records else {}
     return History({k: [r[k] for r in records] for k in names}, stopped)
@@ -177,6 +178,8 @@ class _Loop(NamedTuple):
         for batch in zip(data.x.split(size), data.noise.split(size), data.lag.split(size), strict=True):
             terms = self.terms(Signals(*batch), done)
             loss = -terms.total(self.plan.weights(done)).mean()
+            if not torch.isfinite(loss):  # a step from here would spoil the weights
+                return {name: math.nan for name in ("loss", *("kl_" + k for k in terms.kl))}
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
