@@ -1,5 +1,7 @@
 """Refinement on a decoder that is known: the optimum, its error bars and the evidence."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from known import LENGTH, PRIOR_SD, log_evidence, model
@@ -38,7 +40,7 @@ def test_the_loss_never_rises():
     x, noise, theta = known_signals(vae, 60)
     start = theta + torch.tensor([0.1, 1.0, -1.0], dtype=torch.float64)
     losses = [refine(vae, x, noise, start, steps=k, tol=0.0).loss for k in range(8)]
-    assert all((b <= a).all() for a, b in zip(losses, losses[1:], strict=False))
+    assert all((b <= a).all() for a, b in pairwise(losses))
     assert (losses[-1] < losses[0]).all()
 
 
