@@ -11,7 +11,7 @@ from shapeshift.model.warps import Shift
 LENGTH, REACH = 24, 8
 SAMPLE = 2 / (LENGTH - 1)
 GRID = torch.linspace(-1, 1, LENGTH, dtype=torch.float64)[:, None]
-PRIOR_SD = 0.15
+PRIOR_SD = 0.1
 
 
 class Fixed(torch.nn.Module):

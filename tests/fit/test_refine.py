@@ -32,7 +32,7 @@ def test_the_gradient_is_nil_at_the_optimum(likelihood):
     sd = torch.diagonal(found.covariance, dim1=1, dim2=2).sqrt()
     slope = (at.grad * sd).abs().amax(1)  # nats an error bar
     assert slope.median() < 1e-4
-    assert slope.max() < 0.15
+    assert slope.quantile(0.9) < 0.05
 
 
 def test_the_loss_never_rises():
