@@ -122,7 +122,7 @@ def train(
                 due.pop(0)
                 data = data._replace(lag=search(vae, data))
             record = {"epoch": epoch, **loop.epoch(data.take(used), done)}
-            record |= {"val_loss": loop.judge(data.take(held), done)}
+            record["val_loss"] = loop.judge(data.take(held), done)
             records.append(record)
             if on_epoch:
                 on_epoch(epoch, record)
@@ -139,8 +139,7 @@ def train(
     if math.isfinite(best_loss) or stopped == "not finite":  # else cut short before anything was judged
         vae.load_state_dict(best)
     vae.n_free = vae.n_latent
-    names = records[0] if records else {}
-    return History({k: [r[k] for r in records] for k in names}, stopped)
+    return History({k: [r[k] for r in records] for k in records[0]} if records else {}, stopped)
 
 
 def _split(n: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
