@@ -8,7 +8,9 @@ import shapeshift as ss
 from shapeshift.fit import gauge
 from shapeshift.fit.gauge import ZEROS, centroid, mirror, monomials, offset, peak
 from shapeshift.fit.refine import in_chunks
-from shapeshift.model.vae import with_slopes
+from shapeshift.model.likelihoods import Gaussian
+from shapeshift.model.vae import PoseVAE, with_slopes
+from shapeshift.model.warps import Shift
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +144,48 @@ def test_error_bars_follow_the_zero(skewed):
         assert abs(found.shift.std() / found.shift_sd.mean() - 1) < 0.2, zero
 
 
+def test_error_bars_grow_where_the_zero_depends_on_the_shape(skewed):
+    model, X, _ = skewed
+    steep = under(model, "reference")
+    old = model.fitted_.reference
+    slope = old.coefficients.clone()
+    slope[0] += 0.1
+    steep.fitted_ = model.fitted_._replace(
+        reference=old._replace(coefficients=slope, bounds=torch.tensor([-9.0, 9.0]))
+    )
+    p = model.posterior(X[:1])
+    clean = model.generate(p.z, shift=p.shift)
+    found = steep.posterior(clean + 0.02 * np.random.default_rng(3).normal(size=(400, 100)))
+    assert found.shift_sd.mean() > 1.3 * model.posterior(X[:1]).shift_sd[0]
+    assert abs(found.shift.std() / found.shift_sd.mean() - 1) < 0.2
+
+
+class Wandering(torch.nn.Module):
+    """A decoder whose shapes get wider and, by mistake, move by 0.1 half-windows a unit of z."""
+
+    def forward(self, z):
+        def field(u):
+            v = u[..., 0] - 0.1 * z[:, :1]
+            return torch.exp(-(v**2) / (0.04 * torch.exp(0.5 * z[:, :1])))
+
+        return field
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_reference_takes_back_what_the_decoder_moves(monkeypatch, symmetric):
+    if not symmetric:
+        monkeypatch.setattr(gauge, "_symmetric", lambda *_: None)
+    grid = torch.linspace(-1, 1, 81)[:, None]
+    vae = PoseVAE([Shift(0.2)], torch.nn.Identity(), Wandering(), Gaussian(), grid, 1)
+    z = torch.linspace(-2, 2, 300)[:, None]
+    reference = gauge.fit_reference(vae, torch.cat([0 * z, z], 1))
+    assert bool(reference.symmetric) == symmetric
+    wanted = 0.1 * z[:, 0]
+    found = reference(z)
+    assert torch.allclose(found - found.mean(), wanted - wanted.mean(), atol=0.01)
+    assert abs(float(found.mean())) < 0.02
+
+
 def test_the_zero_stays_bounded_far_from_the_data(lines, zero):
     model = under(lines[0], zero)
     far = torch.tensor([[30.0, -30.0], [-200.0, 5.0]])
@@ -149,6 +193,9 @@ def test_the_zero_stays_bounded_far_from_the_data(lines, zero):
     assert torch.isfinite(delta).all()
     assert torch.isfinite(slope).all()
     assert (delta.abs() <= 1.5).all()  # half-windows
+    low, high = model.fitted_.reference.bounds
+    inside = (model.fitted_.reference(far) >= low) & (model.fitted_.reference(far) <= high)
+    assert inside.all()
 
 
 @pytest.mark.parametrize("landmark", [peak, centroid, mirror])
