@@ -142,6 +142,9 @@ def calibrate(m: Any, X: Any, *, n: int = 500, random_state: int = 0) -> Calibra
     values = np.asarray(X, dtype=float).reshape(len(p), -1)
     rest = values - np.asarray(m.reconstruct(X), dtype=float).reshape(values.shape)
     rest = (rest - rest.mean(1, keepdims=True)) / np.maximum(rest.std(1, keepdims=True), 1e-300)
+    # a fit's residuals lack what it explained, at their own place: put them back at another
+    at = (np.arange(rest.shape[1]) + rng.integers(rest.shape[1], size=(len(rest), 1))) % rest.shape[1]
+    rest = np.take_along_axis(rest, at, axis=1)
     like = _alike(p.noise_sd, good, rows, rng)
     moved = p.shift[rng.permutation(rows)] - p.shift[rows]
     gain = np.asarray(m.amplitudes(X))[rows]

@@ -319,7 +319,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if reset:
             refuse_constant(stack.values)
             return stack
-        if (named or x is not None) and stack.axis.name in (self.axis_name_, "sample"):
+        if x is not None or (named and X.dims[-1] in X.coords):
             refuse_other_axis(stack.axis, self._axis)
         return replace(stack, axis=self._axis)
 

@@ -28,6 +28,7 @@ from shapeshift.model.vae import PoseVAE, with_slopes
 
 ZEROS = ("reference", "peak", "centroid")
 RIDGE = 1e-4
+ALIKE = 0.95  # likeness to the own mirror image from which on a shape has a centre of symmetry
 SMOOTH = 0.3  # samples a centre of symmetry may lie off a polynomial of z
 
 
@@ -77,7 +78,12 @@ def peak(vae: PoseVAE, z: Tensor) -> Tensor:
 
 
 def mirror(vae: PoseVAE, z: Tensor) -> Tensor:
-    """Point about which signals at shift 0 are most like their mirror images: (n,).
+    """Point about which signals at shift 0 are most like their mirror images: (n,)."""
+    return _folded(vae, z)[0]
+
+
+def _folded(vae: PoseVAE, z: Tensor) -> tuple[Tensor, Tensor]:
+    """That point, and the likeness there: 1 for a mirror image, 0 for nothing in common.
 
     Maximum over c of sum_u w(c + u) w(c - u), the autoconvolution at 2c, w the signal above (or
     below) its baseline.
@@ -88,7 +94,8 @@ def mirror(vae: PoseVAE, z: Tensor) -> Tensor:
     size = 2 * signal.shape[1]
     folded = torch.fft.irfft(torch.fft.rfft(w, size).square(), size)
     top = folded[:, 1:-2].argmax(1, keepdim=True) + 1
-    return vae.grid[0, 0] + vae.sample * 0.5 * _vertex(folded, top)
+    likeness = folded.gather(1, top)[:, 0] / w.square().sum(1).clamp_min(1e-12)
+    return vae.grid[0, 0] + vae.sample * 0.5 * _vertex(folded, top), likeness
 
 
 def _vertex(curve: Tensor, top: Tensor) -> Tensor:
@@ -131,8 +138,11 @@ def fit_reference(vae: PoseVAE, theta: Tensor, *, rigid: bool = False) -> Refere
 
 def _symmetric(vae: PoseVAE, z: Tensor, y: Tensor, trust: Tensor) -> tuple[Tensor, Tensor] | None:
     """Polynomial through the centres of mirror symmetry, or None where they do not follow one."""
-    centres = torch.cat([mirror(vae, part) for part in z.split(CHUNK)]).double()
+    parts = zip(*(_folded(vae, part) for part in z.split(CHUNK)), strict=True)
+    centres, likeness = (torch.cat(column).double() for column in parts)
     weight = trust.square()[:, 0] / trust.square().sum()
+    if (weight * likeness).sum() < ALIKE:
+        return None
     columns = monomials(y)
     means = (weight[:, None] * columns).sum(0), (weight * centres).sum()
     coefficients = _ridge((columns - means[0]) * trust, (centres - means[1]) * trust[:, 0])

@@ -40,12 +40,12 @@ class Found(NamedTuple):
     rival_gap: Tensor
 
 
-def bank_of(theta: Tensor, n_pose: int, reach: int, size: int = 12) -> Bank:
+def bank_of(theta: Tensor, n_pose: int, reach: int, size: int = 16) -> Bank:
     """Shapes spread over those that were found: farthest-point sampling of z (Gonzalez 1985)."""
     z = theta[:, n_pose:]
     centre = z.mean(0)
     spread = z.std(0, correction=0).clamp_min(1e-6)
-    inside = ((z - centre).abs() < 2.5 * spread).all(1)
+    inside = ((z - centre).abs() < 6 * spread).all(1)
     z = z[inside] if inside.any() else z
     chosen = [int(((z - centre) / spread).square().sum(1).argmin())]
     distance = torch.full((len(z),), torch.inf)
