@@ -67,6 +67,11 @@ def fit_template(x: Tensor, lag: Tensor, gain: Tensor, offset: Tensor, weight: T
     return (top / bottom.clamp_min(1e-12))[nearest]
 
 
+def fitting_weight(noise: Tensor) -> Tensor:
+    """Weight (n,) of a signal's squares: one over its noise variance and a share of the set's contrast."""
+    return 1 / (noise[:, 0].square() + 0.05 * noise[:, 1].square().mean().clamp_min(1e-12))
+
+
 def _iterate(x: Tensor, weight: Tensor, template: Tensor, reach: int, rounds: int) -> Alignment:
     """Lags and template in turns."""
     lags = torch.arange(-reach, reach + 1)
@@ -103,17 +108,17 @@ def align(x: Tensor, noise: Tensor, generator: torch.Generator, *, starts: int =
     """
     n, length = x.shape
     reach = length - max(2, length // 8)
-    weight = 1 / (noise[:, 0].square() + 0.05 * noise[:, 1].square().mean().clamp_min(1e-12))
+    weight = fitting_weight(noise)
     some = torch.randperm(n, generator=generator)[:600]
     energy = x[some].var(1) * weight[some]
     strong = some[torch.multinomial(energy.clamp_min(1e-9), min(starts, len(some)), generator=generator)]
     firsts = [x.mean(0), *x[strong]]
-    tries = [_iterate(x[some], weight[some], _widen(t, reach), reach, 6) for t in firsts]
+    tries = [_iterate(x[some], weight[some], widen(t, reach), reach, 6) for t in firsts]
     best = min(tries, key=lambda a: a.unexplained)
     return _iterate(x, weight, best.template, reach, 4)
 
 
-def _widen(signal: Tensor, reach: int) -> Tensor:
+def widen(signal: Tensor, reach: int) -> Tensor:
     """A signal on the wider grid, held constant beyond its ends."""
     index = torch.arange(-reach, len(signal) + reach).clamp(0, len(signal) - 1)
     y = signal[index]

@@ -12,7 +12,8 @@ from torch import Tensor
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.gauge import Reference, exponents, fit_reference
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
-from shapeshift.fit.start import Design, build, start_first_latent
+from shapeshift.fit.start import Design, build, start_latents
+from shapeshift.fit.subspace import by_subspace
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.vae import PoseVAE
@@ -54,7 +55,7 @@ def fit(
         start = start._replace(lag=torch.zeros_like(start.lag), reach=max(4, x.shape[1] // 12))
         design = design._replace(shift_sd=STILL * 2 / (x.shape[1] - 1))
     vae = build(design, x, start, generator)
-    start_first_latent(vae, x, start.lag)
+    start_latents(vae, x, start.lag)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
         some = slice(0, SAMPLE)
@@ -92,6 +93,7 @@ def starting_lags(design: Design, x: Tensor, noise: Tensor, generator: torch.Gen
     if "shift" not in design.warps:
         return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
     found = align(x, noise, generator)
+    found = by_subspace(x, noise, found, generator) or found
     lag = found.lag - found.lag.median()
     # a stray lag must not decide how far all may go
     reach = min(length, int(1.2 * torch.quantile(lag.abs().double(), 0.99)) + max(4, length // 12))

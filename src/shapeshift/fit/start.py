@@ -9,11 +9,12 @@ from torch import Tensor
 
 from shapeshift.fit.align import Alignment
 from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, Template
-from shapeshift.model.encoders import DenseEncoder, log_contrast, moved_back
+from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast, moved_back
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Shift
 
+TURNED = 0.03
 WIDE = 0.4  # sd of the log amplitude from which on amplitude is the first shape latent
 
 
@@ -80,25 +81,33 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
 
 
 @torch.no_grad()
-def start_first_latent(vae: PoseVAE, x: Tensor, lag: Tensor) -> None:
-    """Start the first latent where it can do most: at the amplitude if that varies by much, or else at
-    the first principal component of what the aligned mean leaves unexplained."""
+def start_latents(vae: PoseVAE, x: Tensor, lag: Tensor) -> None:
+    """Start the latents where they can do most: the first at the amplitude if that varies by much, the
+    others at the principal components of what is then left unexplained."""
     decoder, encoder = vae.decoder, vae.encoder
     if not (isinstance(decoder, Template) and isinstance(encoder, DenseEncoder)):
         return
     y, seen = moved_back(x, lag)
     mean = vae.likelihood.mean(vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent)))
+    first = 0
     if vae.likelihood.affine and _amplitude_first(decoder, encoder, y, seen, mean):
-        return
-    _, s, v = torch.linalg.svd((y - mean) * seen, full_matrices=False)
-    sd = (s[0] / len(x) ** 0.5).clamp_min(1e-3)
-    component = v[0]
-    slope = vae.likelihood.values_at(mean).std() / mean.std().clamp_min(1e-9)  # data to field values
-    reach = (len(decoder.base) - len(component)) // 2
-    decoder.linear[0] = slope * sd * spline_coefficients(torch.nn.functional.pad(component, (reach, reach)))
-    zero = component.new_zeros(1)
-    encoder.linear.weight[0] = torch.cat([component, mean[0] * component, zero]) / sd
-    encoder.linear.bias[0] = -(mean[0] * component).sum() / sd
+        first, log = 1, (encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0])
+        above = mean - decoder.floor
+        y = decoder.floor + (y - decoder.floor) * torch.exp(-log)
+        mean = above + decoder.floor
+    rest = (y - mean) * seen
+    slope = torch.gradient(mean, dim=1)[0]  # lags are whole samples: what is left of a move is no shape
+    rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
+    _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)
+    per_unit = vae.likelihood.values_at(mean).std() / mean.std().clamp_min(1e-9)  # data to field values
+    reach = (len(decoder.base) - x.shape[1]) // 2
+    for k in range(first, vae.n_latent):
+        component, sd = v[k - first], (s[k - first] / len(x) ** 0.5).clamp_min(1e-3)
+        wide = torch.nn.functional.pad(component, (reach, reach))
+        decoder.linear[k] = per_unit * sd * spline_coefficients(wide)
+        weight = torch.cat([component, mean[0] * component, component.new_zeros(1)])
+        encoder.linear.weight[k] = weight / sd
+        encoder.linear.bias[k] = -(mean[0] * component).sum() / sd
 
 
 def _amplitude_first(decoder: Template, encoder: DenseEncoder, y: Tensor, seen: Tensor, mean: Tensor) -> bool:
@@ -106,7 +115,8 @@ def _amplitude_first(decoder: Template, encoder: DenseEncoder, y: Tensor, seen: 
     above = mean - decoder.floor
     gain = ((y - decoder.floor) * above * seen).sum(1) / (above.square() * seen).sum(1).clamp_min(1e-12)
     log = gain.clamp_min(1e-2 * gain.median().clamp_min(1e-9)).log()
-    if log.std(correction=0) < WIDE or gain.median() <= 0:
+    turned = (gain < -0.05 * gain.abs().median()).double().mean()  # upside down: no matter of amplitude
+    if log.std(correction=0) < WIDE or gain.median() <= 0 or turned > TURNED:
         return False
     decoder.log_gain[0] = log.std()
     decoder.base.copy_(decoder.floor + log.mean().exp() * (decoder.base - decoder.floor))

@@ -32,6 +32,11 @@ def log_contrast(moved: Tensor, seen: Tensor) -> Tensor:
     return 0.5 * (variance + 1e-6).log()
 
 
+def encoder_inputs(moved: Tensor, seen: Tensor) -> Tensor:
+    """What a dense encoder reads: moved-back signals, where they were not seen, log contrast (B, 2 P + 1)."""
+    return torch.cat([moved, seen - 1, log_contrast(moved, seen)], dim=1)
+
+
 @final
 class DenseEncoder(nn.Module):
     """Fully connected encoder of the moved-back signal, its mask and the logarithm of its contrast.
@@ -77,7 +82,7 @@ class DenseEncoder(nn.Module):
     def forward(self, moved: Tensor, seen: Tensor) -> Factors:
         """Factors of moved-back signals (B, P) and their masks; the pose is the *rest* of it."""
         g, k = self.n_pose, self.n_latent
-        inputs = torch.cat([moved, seen - 1, log_contrast(moved, seen)], dim=1)
+        inputs = encoder_inputs(moved, seen)
         h = self.body(inputs)
         pose, z, log_pose_sd, log_z_sd = torch.split(h, [g, k, g, k], dim=1)
         unit = self.sample

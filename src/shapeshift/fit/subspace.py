@@ -1,0 +1,189 @@
+"""Alignment when shapes differ too much for one template: lags and a *subspace* of shapes in turns.
+
+Every signal is explained as ``x_p = sum_k c_k B_{k, p - l} + b`` with coefficients c of either sign, an
+offset b and a lag l of its own. At every lag the best c is closed-form, and the sums over samples are
+correlations, as with one template (:mod:`shapeshift.fit.align`, which is the case of one c >= 0). The
+basis B, on a grid wider than the window, follows by least squares; it grows by one component at a time.
+A shape that turns from a dip into a peak lies in a plane, not on a ray: Fano profiles are the sum of an
+absorptive and a dispersive line.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from shapeshift.fit.align import RIDGE, Alignment, correlate, fitting_weight, widen, window_sums
+
+TURNS = 4  # of lags and basis, at every rank
+SUPPORT = 0.02  # share of the best-seen position's weight below which the basis is not trusted
+
+
+RANK = 2
+STARTS = 3
+SOME = 400  # signals that find the basis
+WORTH = 0.98  # of what lags by one template leave over: only below are these lags taken
+
+
+class Subspace(NamedTuple):
+    """Lags (n,), the basis (r, P + 2 reach), and the share of the squares left unexplained."""
+
+    lag: Tensor
+    basis: Tensor
+    unexplained: float
+
+
+class _Fit(NamedTuple):
+    lag: Tensor
+    coefficients: Tensor  # (n, r)
+    explained: Tensor  # (n,)
+
+
+def by_subspace(
+    x: Tensor, noise: Tensor, single: Alignment, generator: torch.Generator
+) -> Alignment | None:
+    """Lags by a plane of shapes, from several first templates, or None where one template does as well.
+
+    Parameters
+    ----------
+    x, noise : Tensor (n, P), (n, 2)
+    single : Alignment
+        What one template found; its lags are judged by the same measure, a basis fitted at them.
+    generator : torch.Generator
+        Picks the signals that serve as first templates.
+    """
+    if len(x) < 10 * RANK:
+        return None
+    reach, weight = single.reach, fitting_weight(noise)
+    some = torch.randperm(len(x), generator=generator)[:SOME]
+    y, w = x[some], weight[some]
+    energy = (y.var(1) * w).clamp_min(1e-9)
+    strong = torch.multinomial(energy, min(STARTS, len(some)), generator=generator)
+    tries = [grow(y, w, widen(t, reach), reach, RANK) for t in y[strong]]
+    best = min(tries, key=lambda s: s.unexplained)
+    if best.unexplained > WORTH * unexplained(y, w, single.lag[some], reach, RANK):
+        return None
+    found = best_lags(x, best.basis, reach, weight)
+    return Alignment(found.lag, best.basis[0], reach, best.unexplained)
+
+
+def grow(x: Tensor, weight: Tensor, template: Tensor, reach: int, rank: int) -> Subspace:
+    """Lags of signals x (n, P) from a first template (P + 2 reach,), the basis grown to ``rank``."""
+    basis = template[None]
+    total = ((x - x.mean(1, keepdim=True)).square().sum(1) * weight).sum().clamp_min(1e-30)
+    for size in range(1, rank + 1):
+        if size > len(basis):
+            found = best_lags(x, basis, reach, weight)
+            basis = torch.cat([basis, _next_component(x, weight, basis, found, reach)])
+        for _ in range(TURNS):
+            found = best_lags(x, basis, reach, weight)
+            basis = _centred(fit_basis(x, weight, basis, found, reach), found.lag)
+    found = best_lags(x, basis, reach, weight)
+    return Subspace(found.lag, basis, float(1 - (found.explained * weight).sum() / total))
+
+
+def best_lags(x: Tensor, basis: Tensor, reach: int, weight: Tensor) -> _Fit:
+    """The lag of every signal at which the basis explains most, and the coefficients there."""
+    n, length = x.shape
+    gram = _grams(basis, length)
+    y = x - x.mean(1, keepdim=True)
+    b = correlate(y, basis).flip(2)  # lags increase
+    root = torch.linalg.cholesky(gram)
+    white = torch.linalg.solve_triangular(root, b.permute(2, 1, 0), upper=False)  # (L, r, n)
+    explained = white.square().sum(1).T
+    lags = torch.arange(-reach, reach + 1)
+    penalty = 0.5 * (lags / (0.6 * length)).square()
+    at = (explained * weight[:, None] - penalty).argmax(1)
+    c = torch.cholesky_solve(b.gather(2, at[:, None, None].expand(-1, len(basis), 1)), root[at])
+    return _Fit(lags[at], c[..., 0], explained.gather(1, at[:, None])[:, 0])
+
+
+def unexplained(x: Tensor, weight: Tensor, lag: Tensor, reach: int, rank: int) -> float:
+    """Share of the squares that the best basis of this rank leaves over at given lags."""
+    template = fit_basis_at(x, weight, lag, x.new_ones(len(x), 1), reach, x.mean(1))
+    basis, total = template, ((x - x.mean(1, keepdim=True)).square().sum(1) * weight).sum()
+    left = 1.0
+    for size in range(1, rank + 1):
+        if size > 1:
+            basis = torch.cat([basis, _next_component(x, weight, basis, found, reach)])
+        for _ in range(2):
+            found = _at_lags(x, basis, reach, lag)
+            basis = fit_basis(x, weight, basis, found, reach)
+        found = _at_lags(x, basis, reach, lag)
+        left = float(1 - (found.explained * weight).sum() / total.clamp_min(1e-30))
+    return left
+
+
+def _at_lags(x: Tensor, basis: Tensor, reach: int, lag: Tensor) -> _Fit:
+    """The same as :func:`best_lags` where the lags are known."""
+    window = _windows(basis, x.shape[1], reach, lag)  # (n, r, P)
+    window = window - window.mean(2, keepdim=True)
+    y = x - x.mean(1, keepdim=True)
+    gram = window @ window.mT
+    gram = gram + RIDGE * gram.diagonal(dim1=1, dim2=2).amax(0).diag()
+    b = (window @ y[..., None])[..., 0]
+    c = torch.linalg.solve(gram, b)
+    return _Fit(lag, c, (b * c).sum(1))
+
+
+def _grams(basis: Tensor, length: int) -> Tensor:
+    """Products of the centred windows of the basis at every lag, lags increasing: (2 reach + 1, r, r)."""
+    mean = window_sums(basis, length) / length
+    products = window_sums(basis[:, None] * basis[None], length) - length * mean[:, None] * mean[None]
+    gram = products.permute(2, 0, 1).flip(0)
+    size = gram.diagonal(dim1=1, dim2=2).amax(0).clamp_min(1e-12)
+    return gram + RIDGE * torch.diag(size)
+
+
+def _windows(basis: Tensor, length: int, reach: int, lag: Tensor) -> Tensor:
+    at = torch.arange(length)[None] - lag[:, None] + reach
+    return basis[:, at].movedim(0, 1)
+
+
+def _offsets(x: Tensor, basis: Tensor, found: _Fit, reach: int) -> Tensor:
+    mean = window_sums(basis, x.shape[1]) / x.shape[1]
+    return x.mean(1) - (found.coefficients * mean.T[reach - found.lag]).sum(1)
+
+
+def fit_basis(x: Tensor, weight: Tensor, basis: Tensor, found: _Fit, reach: int) -> Tensor:
+    """Least-squares basis (r, P + 2 reach) at known lags and coefficients, its rows of unit size."""
+    offset = _offsets(x, basis, found, reach)
+    return fit_basis_at(x, weight, found.lag, found.coefficients, reach, offset)
+
+
+def fit_basis_at(x: Tensor, weight: Tensor, lag: Tensor, c: Tensor, reach: int, offset: Tensor) -> Tensor:
+    """The normal equations of every position by themselves; held constant where little was seen."""
+    (n, length), rank = x.shape, c.shape[1]
+    at = (torch.arange(length)[None] - lag[:, None] + reach).flatten()
+    size = length + 2 * reach
+    top, bottom = x.new_zeros(size, rank), x.new_zeros(size, rank * rank)
+    rest = (x - offset[:, None])[..., None] * (weight[:, None] * c)[:, None]
+    top.index_add_(0, at, rest.flatten(0, 1))
+    square = (weight[:, None, None] * c[:, :, None] * c[:, None]).flatten(1)
+    bottom.index_add_(0, at, square[:, None].expand(n, length, -1).flatten(0, 1))
+    normal = bottom.view(size, rank, rank)
+    scale = normal.diagonal(dim1=1, dim2=2).amax(0).clamp_min(1e-30)
+    solved = torch.linalg.solve(normal + 1e-3 * torch.diag(scale), top)
+    seen = torch.nonzero(normal[:, 0, 0] > SUPPORT * scale[0])[:, 0]
+    nearest = torch.arange(size).clamp(int(seen[0]), int(seen[-1]))
+    basis = solved[nearest].T
+    basis = basis - basis.mean(1, keepdim=True)
+    return basis / basis.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12)
+
+
+def _next_component(x: Tensor, weight: Tensor, basis: Tensor, found: _Fit, reach: int) -> Tensor:
+    """First principal component of what the moved-back signals leave over, on the wide grid: (1, C)."""
+    window = _windows(basis, x.shape[1], reach, found.lag)
+    drawn = (found.coefficients[:, None] @ window)[:, 0]
+    rest = (x - _offsets(x, basis, found, reach)[:, None] - drawn) * weight.sqrt()[:, None]
+    wide = x.new_zeros(len(x), x.shape[1] + 2 * reach)
+    wide.scatter_(1, torch.arange(x.shape[1])[None] - found.lag[:, None] + reach, rest)
+    _, _, v = torch.linalg.svd(wide, full_matrices=False)
+    return v[:1] * wide.shape[1] ** 0.5
+
+
+def _centred(basis: Tensor, lag: Tensor) -> Tensor:
+    """The frame follows the signals, not the first guess."""
+    return torch.roll(basis, int(lag.double().mean().round()), dims=1)
