@@ -18,12 +18,16 @@ RIDGE = 0.02  # share of the template's energy below which a lag cannot claim a 
 
 
 class Alignment(NamedTuple):
-    """Lags (n,) in samples, the template on its wider grid (P + 2 reach,), and how well they explain."""
+    """Lags (n,) in samples, the template on its wider grid (P + 2 reach,), and how well they explain.
+
+    turned: signals turn from their mean shape into its opposite, so that no single shape leads the set.
+    """
 
     lag: Tensor
     template: Tensor
     reach: int
     unexplained: float
+    turned: bool = False
 
 
 def correlate(x: Tensor, templates: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -54,6 +55,8 @@ def fit(
     if still:
         start = start._replace(lag=torch.zeros_like(start.lag), reach=max(4, x.shape[1] // 12))
         design = design._replace(shift_sd=STILL * 2 / (x.shape[1] - 1))
+    if start.turned:  # one latent alone would make do with false shifts
+        plan = replace(plan, release=(0.0, 0.0))
     vae = build(design, x, start, generator)
     start_latents(vae, x, start.lag)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from shapeshift.fit.align import RIDGE, Alignment, correlate, fitting_weight, widen, window_sums
 
 TURNS = 4  # of lags and basis, at every rank
+TURNED = 0.03  # share of signals opposite to the mean shape from which on the set has no leading shape
 SUPPORT = 0.02  # share of the best-seen position's weight below which the basis is not trusted
 
 
@@ -61,19 +62,31 @@ def by_subspace(
     y, w = x[some], weight[some]
     energy = (y.var(1) * w).clamp_min(1e-9)
     strong = torch.multinomial(energy, min(STARTS, len(some)), generator=generator)
-    tries = [grow(y, w, widen(t, reach), reach, RANK) for t in y[strong]]
+    firsts = [f for t in y[strong] for f in (widen(t, reach)[None], with_quadrature(widen(t, reach)))]
+    tries = [grow(y, w, first, reach, RANK) for first in firsts]
     best = min(tries, key=lambda s: s.unexplained)
     if best.unexplained > WORTH * unexplained(y, w, single.lag[some], reach, RANK):
         return None
     found = best_lags(x, best.basis, reach, weight)
-    return Alignment(found.lag, best.basis[0], reach, best.unexplained)
+    along = found.coefficients @ found.coefficients.mean(0)
+    turned = bool((along < 0).double().mean() > TURNED)
+    return Alignment(found.lag, best.basis[0], reach, best.unexplained, turned)
 
 
-def grow(x: Tensor, weight: Tensor, template: Tensor, reach: int, rank: int) -> Subspace:
-    """Lags of signals x (n, P) from a first template (P + 2 reach,), the basis grown to ``rank``."""
-    basis = template[None]
+def with_quadrature(template: Tensor) -> Tensor:
+    """A template (C,) and its Hilbert transform: the plane of the shapes that differ from it by a phase.
+
+    An absorptive line and the dispersive one that causality ties to it (Kramers-Kronig).
+    """
+    turn = torch.ones(len(template) // 2 + 1, dtype=torch.complex64) * -1j
+    turn[0] = 0
+    return torch.stack([template, torch.fft.irfft(torch.fft.rfft(template) * turn, len(template))])
+
+
+def grow(x: Tensor, weight: Tensor, basis: Tensor, reach: int, rank: int) -> Subspace:
+    """Lags of signals x (n, P) from a first basis (r, P + 2 reach), which is grown to ``rank``."""
     total = ((x - x.mean(1, keepdim=True)).square().sum(1) * weight).sum().clamp_min(1e-30)
-    for size in range(1, rank + 1):
+    for size in range(len(basis), rank + 1):
         if size > len(basis):
             found = best_lags(x, basis, reach, weight)
             basis = torch.cat([basis, _next_component(x, weight, basis, found, reach)])
