@@ -125,7 +125,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         held_out: float = 0.1,
         patience: int | None = None,
         kl_weight: Any = 1.0,
-        width: int = 128,
+        width: int = 64,
         depth: int = 2,
         progress: bool = False,
         random_state: Any = 0,

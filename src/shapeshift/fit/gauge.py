@@ -161,9 +161,9 @@ def _ridge(rows: Tensor, target: Tensor) -> Tensor:
 def _wanted_gradient(vae: PoseVAE, theta: Tensor) -> tuple[Tensor, Tensor]:
     """<dv/dz, dv/dt> / <dv/dt, dv/dt> (n, K) and <dv/dt, dv/dt> (n,)."""
     _, jacobian = vae.values_and_jacobian(theta)
-    along = jacobian[..., :1]
-    sharp = along.square().sum(1)
-    return (jacobian[..., 1:] * along).sum(1) / sharp.clamp_min(1e-9), sharp[:, 0]
+    along = jacobian[:, :1]
+    sharp = along.square().sum(2)
+    return (jacobian[:, 1:] * along).sum(2) / sharp.clamp_min(1e-9), sharp[:, 0]
 
 
 @torch.no_grad()

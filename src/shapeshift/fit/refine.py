@@ -48,7 +48,12 @@ class Refined(NamedTuple):
 
 
 def joint_loss(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, values: Tensor) -> Tensor:
-    """-log p(x, theta) of every signal, with the constants of the Gaussian prior."""
+    """-log p(x, theta) of every signal at the field's values (n, P), best gain and baseline included."""
+    return _joint(vae, x, noise, theta, vae.fitted(x, values))
+
+
+def _joint(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, values: Tensor) -> Tensor:
+    """The same at fitted values, with the constants of the Gaussian prior."""
     precision = vae.prior_precision()
     prior = 0.5 * (theta.square() * precision).sum(1) + 0.5 * (2 * math.pi / precision).log().sum()
     return prior - vae.likelihood.log_prob(x, values, noise)
@@ -116,12 +121,12 @@ def _evaluate(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> _State:
 def _normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> _State:
     """Values, Gauss-Newton Hessian, gradient and joint loss at theta."""
     precision = vae.prior_precision()
-    values, jacobian = vae.values_and_jacobian(theta)
+    values, jacobian = vae.fitted_and_jacobian(x, theta)
     information = vae.likelihood.fisher(values, noise)
-    hessian = jacobian.mT @ (information[..., None] * jacobian) + torch.diag(precision)
+    hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     score = vae.likelihood.score(x, values, noise)
-    gradient = theta * precision - (jacobian.mT @ score[..., None])[..., 0]
-    return _State(theta, values, hessian, gradient, joint_loss(vae, x, noise, theta, values))
+    gradient = theta * precision - (jacobian @ score[..., None])[..., 0]
+    return _State(theta, values, hessian, gradient, _joint(vae, x, noise, theta, values))
 
 
 def _propose(state: _State, damping: Tensor) -> tuple[Tensor, Tensor]:

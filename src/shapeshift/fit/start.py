@@ -27,7 +27,7 @@ class Design(NamedTuple):
     encoder: torch.nn.Module | None
     likelihood: Likelihood
     shift_sd: float | None  # canonical units
-    width: int = 128
+    width: int = 64
     depth: int = 2
 
 

@@ -46,7 +46,7 @@ class CoordinateNet(Decoder):
         Hidden units of a layer, hidden layers.
     """
 
-    def __init__(self, n_latent: int, n_dims: int = 1, width: int = 128, depth: int = 2) -> None:
+    def __init__(self, n_latent: int, n_dims: int = 1, width: int = 64, depth: int = 2) -> None:
         super().__init__()
         self.coordinate = nn.Linear(n_dims, width)
         self.latent = nn.Linear(n_latent, width, bias=False)
@@ -81,7 +81,7 @@ class Template(Decoder):
     base: Tensor
 
     def __init__(
-        self, base: Tensor, half_width: float, n_latent: int, width: int = 128, depth: int = 2
+        self, base: Tensor, half_width: float, n_latent: int, width: int = 64, depth: int = 2
     ) -> None:
         super().__init__()
         self.half_width = half_width
@@ -104,21 +104,37 @@ class Template(Decoder):
     def forward(self, z: Tensor) -> SplineField:
         return SplineField(self.coefficients(z), self.half_width)
 
-    def with_slopes(self, z: Tensor) -> tuple[SplineField, SplineField]:
-        """The fields of z (B, K), and those of their derivatives by each latent, (K B) of them."""
-        h, d = z, torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape).flatten(0, 1)
-        for layer in self.network:
+    def with_slopes(self, z: Tensor) -> Tensor:
+        """Coefficients above the floor of the shapes z (B, K) and of their K derivatives: (B, 1 + K, C).
+
+        Everything before the last product is as narrow as the network, not as long as a signal.
+        """
+        unit = torch.eye(z.shape[1], dtype=z.dtype)
+        h, d = z, unit.expand(len(z), -1, -1)
+        *hidden, last = self.network
+        for layer in hidden:
             if isinstance(layer, nn.Linear):
                 h, d = layer(h), d @ layer.weight.T
             else:  # SiLU: y = h s, y' = s + y (1 - s)
                 s = torch.sigmoid(h)
                 h = h * s
-                d = (d.view(-1, *h.shape) * (s + h * (1 - s))).flatten(0, 1)
-        above = torch.exp((z @ self.log_gain)[:, None])
-        shape = self.base - self.floor + z @ self.linear + h
-        slopes = above * (self.log_gain[:, None, None] * shape + self.linear[:, None] + d.view(-1, *h.shape))
-        a = self.floor + above * shape
-        return SplineField(a, self.half_width), SplineField(slopes.flatten(0, 1), self.half_width)
+                d = d * (s + h * (1 - s))[:, None]
+        assert isinstance(last, nn.Linear)
+        ones = z.new_ones(len(z), 1)
+        h = torch.cat([h, z, ones], 1)[:, None]
+        d = torch.cat([d, unit.expand(len(z), -1, -1), 0 * ones[:, None].expand(-1, z.shape[1], 1)], 2)
+        features = torch.cat([h, d + self.log_gain[:, None] * h], 1)
+        features = features * torch.exp(z @ self.log_gain)[:, None, None]
+        return features @ torch.cat([last.weight.T, self.linear, (self.base - self.floor + last.bias)[None]])
+
+    def read_with_slopes(self, z: Tensor, first: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Values (B, P) at ``length`` samples from ``first`` (B,) on, in steps of the spline's own grid, and
+        their derivatives by ``first`` and z: (B, 1 + K, P)."""
+        field = SplineField(self.with_slopes(z), self.half_width)
+        out, by_first = field.on_lattice_with_slope(first, length)
+        values = out[:, 0] + self.floor
+        out[:, 0] = by_first[:, 0]
+        return values, out
 
 
 @final
@@ -129,7 +145,7 @@ class SplineField:
     """
 
     def __init__(self, a: Tensor, half_width: float) -> None:
-        self.a, self.half_width = a, half_width
+        self.a, self.half_width = a, half_width  # a (B, C), or (B, R, C) for stacks
 
     def __call__(self, u: Tensor) -> Tensor:
         """Values at any coordinates u (B, P, 1): (B, P)."""
@@ -146,23 +162,22 @@ class SplineField:
         left, fraction = self._split(first[:, None], room=length - 1)
         return _combine(self._windows(left, length), _polynomials(fraction))
 
-    def on_lattice_with_slope(
-        self, first: Tensor, length: int, others: SplineField
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The same, its derivative by ``first``, and the values there of other fields (K B) on its grid."""
+    def on_lattice_with_slope(self, first: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """The same of stacks of fields, a (B, R, C): values (B, R, P); of the first field of each stack also
+        the derivative by ``first``, (B, 1, P)."""
         left, fraction = self._split(first[:, None], room=length - 1)
-        taps, slopes = _polynomials(fraction), _polynomials(fraction, derivative=True)
-        windows = self._windows(left, length)
-        k = len(others.a) // len(self.a)
-        beside = _combine(others._windows(left.repeat(k, 1), length), [t.repeat(k, 1) for t in taps])
-        return _combine(windows, taps), _combine(windows, slopes) * self._per_unit, beside
+        windows = self._windows(left[:, None], length)
+        taps, slopes = _polynomials(fraction[:, None]), _polynomials(fraction[:, None], derivative=True)
+        slopes = tuple(s * self._per_unit for s in slopes)
+        return _combine(windows, taps), _combine(windows[:, :1], slopes)
 
     @property
     def _per_unit(self) -> float:
         return (self.a.shape[-1] - 1) / (2 * self.half_width)
 
     def _windows(self, left: Tensor, length: int) -> Tensor:
-        return torch.gather(self.a, 1, left + torch.arange(length + 3))
+        at = left + torch.arange(length + 3)
+        return torch.gather(self.a, -1, at.expand(*self.a.shape[:-1], -1))
 
     def _split(self, u: Tensor, room: int = 0) -> tuple[Tensor, Tensor]:
         """Index of the first of four coefficients, and the fraction of a step beyond the second."""
@@ -173,9 +188,12 @@ class SplineField:
 
 
 def _combine(windows: Tensor, taps: Sequence[Tensor]) -> Tensor:
-    """sum_k w_k (B, 1) a_{p + k} of windows a (B, P + 3): (B, P)."""
-    length = windows.shape[1] - 3
-    return sum(w * windows[:, k : k + length] for k, w in enumerate(taps))  # type: ignore[return-value]
+    """sum_k w_k (..., 1) a_{p + k} of windows a (..., P + 3): (..., P)."""
+    length = windows.shape[-1] - 3
+    total = taps[0] * windows[..., :length]
+    for k in (1, 2, 3):
+        total = torch.addcmul(total, taps[k], windows[..., k : k + length])
+    return total
 
 
 def _polynomials(f: Tensor, *, derivative: bool = False) -> tuple[Tensor, ...]:

@@ -61,7 +61,7 @@ class DenseEncoder(nn.Module):
         n_latent: int,
         sample: float,
         *,
-        width: int = 128,
+        width: int = 64,
         depth: int = 2,
         start_sd: float = 0.7,
     ) -> None:

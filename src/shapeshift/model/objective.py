@@ -33,7 +33,7 @@ def elbo(vae: PoseVAE, x: Tensor, lag: Tensor, noise: Tensor, generator: torch.G
     pose = q.pose + q.pose_sd * _noise_like(q.pose, generator)
     z = q.z + q.z_sd * _noise_like(q.z, generator)
     z = z * (torch.arange(vae.n_latent) < vae.n_free)  # latents not yet free draw nothing
-    log_px = vae.likelihood.log_prob(x, vae.values(pose, z), noise)
+    log_px = vae.likelihood.log_prob(x, vae.fitted(x, vae.values(pose, z)), noise)
     return Elbo(log_px, divergences(vae, q))
 
 

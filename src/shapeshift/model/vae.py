@@ -14,6 +14,7 @@ from shapeshift.model.decoders import SplineField, Template
 from shapeshift.model.encoders import moved_back
 from shapeshift.model.latents import Factors
 from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.nuisance import Nuisance
 from shapeshift.model.warps import Shift, Warp, pull_back
 
 
@@ -33,6 +34,8 @@ class PoseVAE(nn.Module):
         Canonical coordinates of the samples.
     n_latent : int
         K.
+    nuisance : Nuisance, optional
+        Gain and baseline of every signal, solved in closed form.
     """
 
     grid: Tensor
@@ -45,8 +48,10 @@ class PoseVAE(nn.Module):
         likelihood: Likelihood,
         grid: Tensor,
         n_latent: int,
+        nuisance: Nuisance | None = None,
     ) -> None:
         super().__init__()
+        self.nuisance = nuisance
         self.warps = nn.ModuleList(warps)
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.n_latent = self.n_free = n_latent  # of the K latents, the first n_free are in use
@@ -68,19 +73,30 @@ class PoseVAE(nn.Module):
         return field(pull_back(list(self.warps), self.grid, pose))  # type: ignore[arg-type]
 
     def values_and_jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """Values v (B, P) at theta = (pose, z) (B, G + K), and J = dv / dtheta (B, P, G + K).
+        """Values v (B, P) at theta = (pose, z) (B, G + K), and their derivatives J (B, G + K, P).
 
         Forward mode: one tangent a parameter (Baydin et al. 2018, J. Mach. Learn. Res. 18, 153).
         """
         g = self.n_pose
         if self._on_lattice:
             assert isinstance(self.decoder, Template)
-            field, by_z = self.decoder.with_slopes(theta[:, g:])
             first = self.grid[0, 0] - theta[:, 0]
-            values, by_first, beside = field.on_lattice_with_slope(first, len(self.grid), by_z)
-            return values, torch.stack([-by_first, *beside.view(-1, *values.shape)], -1)
+            values, jacobian = self.decoder.read_with_slopes(theta[:, g:], first, len(self.grid))
+            jacobian[:, 0].neg_()
+            return values, jacobian
         values, slopes = with_slopes(lambda t: self.values(t[:, :g], t[:, g:]), theta)
-        return values, slopes.movedim(0, -1)
+        return values, slopes.movedim(0, 1)
+
+    def fitted(self, x: Tensor, values: Tensor) -> Tensor:
+        """Values (B, P) with the gain and baseline of the signals x (B, P), in closed form."""
+        return values if self.nuisance is None else self.nuisance.fitted(x, values)
+
+    def fitted_and_jacobian(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """The same at theta (B, G + K), with the derivatives (B, G + K, P)."""
+        values, jacobian = self.values_and_jacobian(theta)
+        if self.nuisance is None:
+            return values, jacobian
+        return self.nuisance.fitted_with_slopes(x, values, jacobian)
 
     def generate(self, pose: Tensor, z: Tensor, noise: Tensor) -> Distribution:
         """Distribution of the data of these latents."""
@@ -88,7 +104,7 @@ class PoseVAE(nn.Module):
 
     def encode(self, x: Tensor, lag: Tensor) -> Factors:
         """q(pose, z | x) of signals (B, P) whose global search said ``lag`` (B,) samples."""
-        rest = self.encoder(*moved_back(x, lag))
+        rest = self.encoder(*moved_back(x if self.nuisance is None else self.nuisance.plain(x), lag))
         if self.n_free < self.n_latent:
             rest = rest.without_shape_after(self.n_free)
         if not self.n_pose:
