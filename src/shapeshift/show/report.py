@@ -240,10 +240,10 @@ def _what(m: Any, p: Posterior) -> Iterator[Picture]:
     )
     yield Picture(
         "manifold",
-        plots.manifold(m),
+        plots.manifold(m, p=p),
         "The learned manifold",
         "The signal that the model makes for every pair of latents, all at shift 0. Features should stay "
-        "in place (grey line) and change in shape only.",
+        "in place (grey line) and change in shape only. Pale: no signal lies near, so the model guesses.",
     )
     if p.to_dataset()["shift"].ndim == 2:
         for k in active[:MAPS]:

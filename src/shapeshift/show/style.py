@@ -25,7 +25,7 @@ DOUBLE = 183 / 25.4  # inches: both columns
 
 # Okabe and Ito's colours: told apart with every kind of colour vision.
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7"
-INK, GREY, FAINT = "#222222", "#7A7A7A", "#D4D4D4"
+INK, GREY, FAINT, PALE = "#222222", "#7A7A7A", "#D4D4D4", "#B7D3E6"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 
 # A learned quantity has an arbitrary zero (sequential map); a residual has a true one (diverging map).
