@@ -82,7 +82,7 @@ def run(which: RealSet, path: Path, seed: int) -> dict[str, object]:
 
 
 def worst(runs: list[dict]) -> dict[str, object]:
-    """One row for the table: the worst of several seeds, the mean of the times; None where nothing is known."""
+    """One row for the table: the worst of several seeds, the mean of the times; None where unknown."""
 
     def known(name: str) -> list[float]:
         return [r[name] for r in runs if r[name] is not None]

@@ -227,7 +227,7 @@ def _colour(p: Posterior, color: Any, text: str | None) -> tuple[NDArray, str]:
 
 
 def _scale(values: NDArray, what: str) -> Normalize:
-    """Colours for 99 % of the values; logarithmic for error bars and noise that span more than a factor of 10."""
+    """Colours for 99 % of the values; logarithmic for an sd that spans more than a factor of 10."""
     low, high = limits(values, 0.5, 99.5)
     if what.endswith("_sd") and 0 < 10 * low < high:
         return LogNorm(low, high)

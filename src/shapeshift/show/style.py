@@ -15,7 +15,9 @@ from typing import Any, Literal, ParamSpec, TypeVar, final
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -135,6 +137,10 @@ def bar(figure: Figure, panels: Sequence[Axes], mappable: ScalarMappable, text: 
     drawn = figure.colorbar(mappable, ax=list(panels), pad=0.02, aspect=28, fraction=0.05)
     drawn.outline.set_linewidth(0.4)  # type: ignore[operator]
     drawn.set_label(text)
+    if isinstance(mappable.norm, LogNorm):
+        drawn.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        drawn.ax.yaxis.set_major_formatter("{x:g}")
+        drawn.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, target: Path | str | BytesIO, *, format: str | None = None) -> None:

@@ -40,7 +40,7 @@ def tiles(
     strong = np.ones((rows, columns), bool) if strong is None else strong
     low, high = float(np.nanmin(values[strong])), float(np.nanmax(values[strong]))
     across = _within(axis, axis[0], axis[-1])
-    up = _within(np.clip(values, low, high), low, high)
+    up = _within(np.where((values < low) | (values > high), np.nan, values), low, high)
     centres = [(i, j) for i in range(rows) for j in range(columns)]
     if mark is not None:
         at = float(_within(np.array([mark]), axis[0], axis[-1])[0])
