@@ -82,20 +82,24 @@ def leak(first: np.ndarray, second: np.ndarray, used: np.ndarray) -> float:
 
 def agreement(
     shift: np.ndarray, reference: np.ndarray, step: float, good: np.ndarray | None = None
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Shifts against a reference that may differ by a constant; lengths in samples of size ``step``.
 
     Returns
     -------
     dict
         ``r``, ``median_error`` (samples, after removing the median offset), ``off_by_10`` (share more
-        than 10 samples off).
+        than 10 samples off). All None where fewer than 3 signals are left; r is None where one side is
+        constant.
     """
     good = np.isfinite(reference) & np.isfinite(shift) & (True if good is None else good)
+    if good.sum() < 3:
+        return dict.fromkeys(("r", "median_error", "off_by_10"))
     error = (shift[good] - reference[good]) / step
     error = np.abs(error - np.median(error))
+    varied = np.ptp(shift[good]) > 0 and np.ptp(reference[good]) > 0
     return {
-        "r": float(np.corrcoef(shift[good], reference[good])[0, 1]),
+        "r": float(np.corrcoef(shift[good], reference[good])[0, 1]) if varied else None,
         "median_error": float(np.median(error)),
         "off_by_10": float(np.mean(error > 10)),
     }
@@ -139,6 +143,8 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -90,6 +90,15 @@ def test_agreement_forgives_a_constant_and_nothing_else(measures):
     assert measures.agreement(off, reference, step=0.5, good=good)["off_by_10"] == 0
 
 
+def test_agreement_says_nothing_where_nothing_is_left(measures):
+    shift, reference = np.arange(5.0), np.arange(5.0)
+    few = measures.agreement(shift, reference, step=1, good=np.arange(5) < 2)
+    assert few == {"r": None, "median_error": None, "off_by_10": None}
+    still = measures.agreement(np.zeros(5), reference, step=1)
+    assert (still["r"], still["median_error"]) == (None, 1)
+    assert measures.table([few]).splitlines()[2].split() == ["|", "-", "|", "-", "|", "-", "|"]
+
+
 def test_the_table_is_markdown_with_one_row_per_record(measures):
     text = measures.table([{"a": 1, "b": 0.123456}, {"a": 22, "b": "x"}]).splitlines()
     assert len(text) == 4

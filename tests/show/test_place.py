@@ -137,3 +137,12 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with new_file(out, force=True) as part:
         part.write_text("new")
     assert (names(tmp_path), out.read_text()) == (["a.csv"], "new")
+
+
+def test_folders_above_a_file_are_made_and_go_with_a_failure(tmp_path: Path) -> None:
+    with new_file(tmp_path / "new" / "a.csv") as part:
+        part.write_text("whole")
+    assert (tmp_path / "new" / "a.csv").read_text() == "whole"
+    with pytest.raises(ZeroDivisionError), new_file(tmp_path / "other" / "deep" / "a.csv"):
+        raise ZeroDivisionError
+    assert names(tmp_path) == ["new", "new/a.csv"]

@@ -2,16 +2,20 @@
 
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shapeshift import ShapeshiftError
 from shapeshift.analysis.baselines import pca
 from shapeshift.show import labels, plots, style
+from shapeshift.show.figures_fit import inhabited
+from shapeshift.show.tiles import tiles
 
 
 class Cal:
@@ -184,3 +188,30 @@ def test_what_cannot_be_drawn_says_why(draw, says, case):
 def test_sizes_are_those_of_a_journal(map_case):
     for name in FIGURES:
         assert drawn(name, map_case).get_figwidth() <= style.DOUBLE + 1e-9
+
+
+def test_curves_that_no_signal_stands_for_are_told_apart() -> None:
+    drawn = xr.DataArray(np.zeros((3, 3, 5)), dims=["z2", "z1", "x"])
+    drawn = drawn.assign_coords(z1=[-1.0, 0.0, 1.0], z2=[-1.0, 0.0, 1.0])
+    sharp = SimpleNamespace(z=np.array([[1.5, -1.2]]), z_sd=np.array([[0.1, 0.1]]))
+    assert inhabited(drawn, sharp).tolist() == [[False, False, True], [False] * 3, [False] * 3]
+    unused = SimpleNamespace(z=np.array([[1.5, 0.1]]), z_sd=np.array([[0.1, 1.0]]))  # z2 has collapsed
+    assert inhabited(drawn, unused).all(axis=0).tolist() == [False, False, True]
+    far = SimpleNamespace(z=np.array([[9.0, 9.0]]), z_sd=np.array([[0.1, 0.1]]))
+    assert inhabited(drawn, far).all()  # rather than an empty picture
+
+
+def test_pale_curves_do_not_set_the_scale() -> None:
+    values = np.zeros((1, 2, 4))
+    values[0, 0] = [0, 1, 2, 1]
+    values[0, 1] = [0, 50, 100, 50]
+    strong = np.array([[True, False]])
+    assert tiles(style.sheet().add_subplot(), values, np.arange(4.0), strong=strong) == (0, 2)
+
+
+@pytest.mark.parametrize(("factor", "name"), [(2, "Normalize"), (300, "LogNorm")])
+def test_maps_of_error_bars_that_span_decades_are_logarithmic(factor: float, name: str, map_case) -> None:
+    p = map_case[1]
+    p = replace(p, shift_sd=np.geomspace(0.01, 0.01 * factor, len(p.shift)))
+    (image,) = plots.map(p, "shift_sd").axes[0].images
+    assert type(image.norm).__name__ == name

@@ -11,7 +11,7 @@ import pytest
 from shapeshift import ShapeshiftError
 from shapeshift.analysis.baselines import pca
 from shapeshift.show.page import Page, Picture, Section, write_page
-from shapeshift.show.report import write_report
+from shapeshift.show.report import _drawn, write_report
 from shapeshift.show.style import sheet
 
 HOSTILE = "<script>alert('x')</script><img src=http://evil.example/x.png>&\"'$"
@@ -142,6 +142,12 @@ def test_without_the_warp_there_is_nothing_on_shifts(case, tmp_path, unpainted):
     told = report((X, still, replace(m, shift_sd_=0.0, found=still)), tmp_path)
     assert not {"alignment", "heatmap", "shifts", "sequence"} & set(told.ids())
     assert "sd of the shifts" not in told.text
+
+
+def test_pictures_of_a_part_of_the_signals_say_so(case):
+    _, p, _ = case
+    assert _drawn(p, p) == ""
+    assert "from 10 of the 40 signals" in _drawn(replace(p, shift=p.shift[:10]), p)
 
 
 def test_plain_arrays_are_told_along_the_axis_of_the_model(case, tmp_path, unpainted):

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shapeshift.analysis.baselines import Decomposition
+    from shapeshift.fit.posterior import Posterior
 
 
 @style.styled
-def manifold(m: Any, n: int = 10, *, ax: Axes | None = None) -> Figure:
+def manifold(m: Any, n: int = 10, *, p: Posterior | None = None, ax: Axes | None = None) -> Figure:
     """Curves the model makes over a grid of shape latents, all at shift 0 and on one scale.
 
     Parameters
@@ -29,6 +30,9 @@ def manifold(m: Any, n: int = 10, *, ax: Axes | None = None) -> Figure:
         A fitted model.
     n : int
         Curves along each latent.
+    p : Posterior, optional
+        Curves that stand for none of its signals are pale and do not set the scale: the model had
+        nothing to learn them from.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -38,10 +42,11 @@ def manifold(m: Any, n: int = 10, *, ax: Axes | None = None) -> Figure:
     drawn = m.manifold(n)
     values = np.asarray(drawn, dtype=float).reshape(-1, n, drawn.shape[-1])
     figure, ax = style.one(ax, style.DOUBLE * 0.66, style.DOUBLE * (0.1 + 0.54 * len(values) / n))
-    mean = values.mean((0, 1))
-    peak = float(m.axis_[np.abs(mean - np.median(mean)).argmax()])
-    low, high = tiles(ax, values, m.axis_, mark=peak)
     names = [str(d) for d in drawn.dims[:-1]]
+    near = np.ones(values.shape[:2], bool) if p is None else inhabited(drawn, p).reshape(values.shape[:2])
+    mean = values[near].mean(0)
+    peak = float(m.axis_[np.abs(mean - np.median(mean)).argmax()])
+    low, high = tiles(ax, values, m.axis_, mark=peak, strong=near)
     _latent_ticks(ax.xaxis, drawn, names[-1], n)
     if len(names) > 1:
         _latent_ticks(ax.yaxis, drawn, names[0], n)
@@ -121,6 +126,30 @@ def _scale(m: Any, low: float, high: float, peak: float) -> str:
     )
 
 
+def inhabited(drawn: Any, p: Posterior) -> NDArray[np.bool_]:
+    """Which curves of a manifold stand for a signal: one whose latents lie within a step, or two of their sd.
+
+    All of them, where none does.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> import xarray as xr
+    >>> drawn = xr.DataArray(np.zeros((3, 5)), dims=["z1", "x"], coords={"z1": [-1.0, 0.0, 1.0]})
+    >>> p = SimpleNamespace(z=np.array([[-0.8]]), z_sd=np.array([[0.1]]))
+    >>> inhabited(drawn, p).tolist()
+    [True, True, False]
+    """
+    close = []
+    for name in map(str, drawn.dims[:-1]):
+        at, k = drawn.coords[name].values, int(name.removeprefix("z")) - 1
+        step = np.max(np.diff(at), initial=0.0)
+        reach = np.maximum(step, 2 * p.z_sd[:, k])
+        close.append((np.abs(p.z[:, k, None] - at) <= reach[:, None]).astype(np.float32))
+    found = close[0].any(0) if len(close) == 1 else close[0].T @ close[1] > 0
+    return found if found.any() else np.ones_like(found)
+
+
 def _latent_ticks(axis: Any, drawn: Any, name: str, n: int) -> None:
     """The latents' values along the grid."""
     if name in drawn.coords:
@@ -183,8 +212,7 @@ def _explained(ax: Axes, explained: NDArray) -> None:
     number = np.arange(1, len(total) + 1)
     ax.plot(number, total, "o-", ms=3, color=style.BLUE)
     ax.axhline(95, color=style.INK, lw=0.8, ls="--")
-    told = f"95 % with {count} components" if reached else f"95 % not reached with {len(explained)}"
-    ax.annotate(told, (number[-1], 95), xytext=(0, -10), textcoords="offset points", ha="right", fontsize=7)
+    told = f"95 % take {count} components" if reached else f"{len(explained)} components do not reach 95 %"
     ax.set(xlabel="components (count)", ylabel="variance explained together (%)", ylim=(0, 104))
-    ax.set_title("how many are needed")
+    ax.set_title(told)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

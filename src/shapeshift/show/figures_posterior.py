@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from shapeshift.errors import ShapeshiftError
@@ -81,14 +82,12 @@ def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
     )
     height = style.SINGLE * _height(layout, left, right, bottom, top)
     figure, ax = style.one(ax, style.SINGLE, height, layout="compressed")
-    low, high = limits(values, 0.5, 99.5)
     ax.set_facecolor("#BBBBBB")
     image = ax.imshow(
         values.reshape(layout.shape),
         extent=(left, right, bottom, top),
         cmap=style.QUANTITY,
-        vmin=low,
-        vmax=high,
+        norm=_scale(values, what),
         origin="lower",
         aspect="equal" if _alike(layout, str(y), str(x)) else "auto",
     )
@@ -225,6 +224,14 @@ def _colour(p: Posterior, color: Any, text: str | None) -> tuple[NDArray, str]:
         )
     attrs = getattr(color, "attrs", {})
     return values, text or label(str(getattr(color, "name", None) or "colour"), attrs.get("units", ""))
+
+
+def _scale(values: NDArray, what: str) -> Normalize:
+    """Colours for 99 % of the values; logarithmic for an sd that spans more than a factor of 10."""
+    low, high = limits(values, 0.5, 99.5)
+    if what.endswith("_sd") and 0 < 10 * low < high:
+        return LogNorm(low, high)
+    return Normalize(low, high)
 
 
 def _edge(layout: Any, dim: Any) -> tuple[float, float, str]:

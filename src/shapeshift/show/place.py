@@ -63,7 +63,7 @@ def new_folder(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[
 
 @contextmanager
 def new_file(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
-    """The same for one file; with `force` any file is replaced.
+    """The same for one file, folders above it too; with `force` any file is replaced.
 
     Raises
     ------
@@ -86,19 +86,18 @@ def new_file(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Pa
         raise ShapeshiftError(
             f"{out}: got a file that exists, needed a new one: choose another name, or --force"
         )
+    made = _make_parents(out.parent)
     part = _beside(out, "part").with_suffix(out.suffix)
     try:
-        _sync(out.parent)  # there is such a folder
-        part.touch()  # and it can be written
-    except OSError as error:
-        raise _unwritable(out.parent, error) from error
-    try:
+        _touch(part)
         yield part
         _sync(part)
         os.replace(part, out)
         _sync(out.parent)
     except BaseException:
         part.unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()
         raise
 
 
@@ -133,6 +132,13 @@ def _make_parents(parent: Path) -> list[Path]:
 def _make(part: Path) -> None:
     try:
         part.mkdir()
+    except OSError as error:
+        raise _unwritable(part.parent, error) from error
+
+
+def _touch(part: Path) -> None:
+    try:
+        part.touch()
     except OSError as error:
         raise _unwritable(part.parent, error) from error
 

@@ -76,7 +76,9 @@ def write_report(
     sections = [
         Section("What was found", facts=tuple(_facts(m, p))),
         Section("What was fitted", rows=tuple(_fitted(m, X))),
-        Section("Signals before and after alignment", pictures=tuple(_signals(m, sample, some))),
+        Section(
+            "Signals before and after alignment", _drawn(some, p), pictures=tuple(_signals(m, sample, some))
+        ),
         Section("Where: the shift", pictures=tuple(_where(m, p))),
         Section("What: the shape", pictures=tuple(_what(m, p))),
         Section("How good the fit is", pictures=tuple(_quality(m, sample, some, calibration))),
@@ -169,6 +171,14 @@ _ENDED = {
 }
 
 
+def _drawn(some: Posterior, p: Posterior) -> str:
+    """How many signals the pictures are drawn from, where that is not all."""
+    if len(some.shift) == len(p.shift):
+        return ""
+    few, all_of_them = len(some.shift), len(p.shift)
+    return f"Drawn, like the residuals below, from {few} of the {all_of_them} signals, evenly spread."
+
+
 def _signals(m: Any, sample: xr.DataArray, some: Posterior) -> Iterator[Picture]:
     yield Picture(
         "signals",
@@ -189,7 +199,7 @@ def _signals(m: Any, sample: xr.DataArray, some: Posterior) -> Iterator[Picture]
     yield Picture(
         "heatmap",
         plots.heatmap(sample, aligned, some),
-        "All signals, sorted by shift",
+        "Signals sorted by shift",
         "One row a signal. A ridge that slants on the left and stands upright on the right is a shift "
         "that was found; rows that stick out were not. Grey: moved in from where nothing was measured.",
     )
@@ -240,10 +250,10 @@ def _what(m: Any, p: Posterior) -> Iterator[Picture]:
     )
     yield Picture(
         "manifold",
-        plots.manifold(m),
+        plots.manifold(m, p=p),
         "The learned manifold",
         "The signal that the model makes for every pair of latents, all at shift 0. Features should stay "
-        "in place (grey line) and change in shape only.",
+        "in place (grey line) and change in shape only. Pale: no signal lies near, so the model guesses.",
     )
     if p.to_dataset()["shift"].ndim == 2:
         for k in active[:MAPS]:

@@ -15,7 +15,9 @@ from typing import Any, Literal, ParamSpec, TypeVar, final
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +27,7 @@ DOUBLE = 183 / 25.4  # inches: both columns
 
 # Okabe and Ito's colours: told apart with every kind of colour vision.
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7"
-INK, GREY, FAINT = "#222222", "#7A7A7A", "#D4D4D4"
+INK, GREY, FAINT, PALE = "#222222", "#7A7A7A", "#D4D4D4", "#B7D3E6"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 
 # A learned quantity has an arbitrary zero (sequential map); a residual has a true one (diverging map).
@@ -135,6 +137,10 @@ def bar(figure: Figure, panels: Sequence[Axes], mappable: ScalarMappable, text: 
     drawn = figure.colorbar(mappable, ax=list(panels), pad=0.02, aspect=28, fraction=0.05)
     drawn.outline.set_linewidth(0.4)  # type: ignore[operator]
     drawn.set_label(text)
+    if isinstance(mappable.norm, LogNorm):
+        drawn.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        drawn.ax.yaxis.set_major_formatter("{x:g}")
+        drawn.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, target: Path | str | BytesIO, *, format: str | None = None) -> None:

@@ -18,7 +18,7 @@ _ROOM = 0.86  # share of a tile that its curve fills
 
 
 def tiles(
-    ax: Axes, values: NDArray, axis: NDArray, *, mark: float | None = None, color: str = style.BLUE
+    ax: Axes, values: NDArray, axis: NDArray, *, mark: float | None = None, strong: NDArray | None = None
 ) -> tuple[float, float]:
     """Draw `values` (rows, columns, length) as curves of one scale; tile (0, 0), lower left, lies at 0, 0.
 
@@ -28,7 +28,8 @@ def tiles(
     values, axis : ndarray
     mark : float, optional
         A position on the signal axis that every tile shows as a hairline.
-    color : str
+    strong : ndarray of bool (rows, columns), optional
+        The tiles that count: others are pale, cut at the tile's edge, and do not set the scale.
 
     Returns
     -------
@@ -36,16 +37,18 @@ def tiles(
         The lowest and highest value, which the tiles' lower and upper ends stand for.
     """
     rows, columns, _ = values.shape
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    strong = np.ones((rows, columns), bool) if strong is None else strong
+    low, high = float(np.nanmin(values[strong])), float(np.nanmax(values[strong]))
     across = _within(axis, axis[0], axis[-1])
-    up = _within(values, low, high)
+    up = _within(np.where((values < low) | (values > high), np.nan, values), low, high)
     centres = [(i, j) for i in range(rows) for j in range(columns)]
     if mark is not None:
         at = float(_within(np.array([mark]), axis[0], axis[-1])[0])
         hairlines = [[(j + at, i - _ROOM / 2), (j + at, i + _ROOM / 2)] for i, j in centres]
         ax.add_collection(LineCollection(hairlines, colors=style.FAINT, linewidths=0.6))
     lines = [np.column_stack([j + across, i + up[i, j]]) for i, j in centres]
-    ax.add_collection(LineCollection(lines, colors=color, linewidths=0.9, capstyle="round"))
+    colours = [style.BLUE if strong[i, j] else style.PALE for i, j in centres]
+    ax.add_collection(LineCollection(lines, colors=colours, linewidths=0.9, capstyle="round"))
     _frames(ax, rows, columns)
     return low, high
 
@@ -59,7 +62,9 @@ def _frames(ax: Axes, rows: int, columns: int) -> None:
     """Hairlines between the tiles, and nothing else around them."""
     across = [[(-0.5, i - 0.5), (columns - 0.5, i - 0.5)] for i in range(rows + 1)]
     down = [[(j - 0.5, -0.5), (j - 0.5, rows - 0.5)] for j in range(columns + 1)]
-    ax.add_collection(LineCollection([*across, *down], colors=style.FAINT, linewidths=0.4, zorder=0.5))
+    hairlines = LineCollection([*across, *down], colors=style.FAINT, linewidths=0.4, zorder=0.5)
+    hairlines.set_clip_on(False)  # those at the edge would lose half their width
+    ax.add_collection(hairlines)
     ax.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5))
     for side in ax.spines.values():
         side.set_visible(False)
