@@ -65,7 +65,14 @@ def noise_sd(x: np.ndarray) -> np.ndarray:
     """
     if x.shape[1] < 5:
         return np.zeros(len(x))
-    return np.median(np.abs(np.diff(x, 2, axis=1)), axis=1) / (0.6745 * np.sqrt(6.0))
+    return _medians(np.abs(np.diff(x.astype(np.float32), 2, axis=1))) / (0.6745 * np.sqrt(6.0))
+
+
+def _medians(x: np.ndarray) -> np.ndarray:
+    """Median of every row: a partition of float32 is several times faster than numpy's median."""
+    half = x.shape[1] // 2
+    places = [half] if x.shape[1] % 2 else [half - 1, half]
+    return np.partition(x, places, axis=1)[:, places].mean(1, dtype=np.float64)
 
 
 def noise_and_contrast(x: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from shapeshift.fit.gauge import sentence
 from shapeshift.fit.options import check_choices, design_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
-from shapeshift.fit.reading import drawn, plane, pose_tensor, posterior_of, prior_sd
+from shapeshift.fit.reading import drawn, glance_of, plane, pose_tensor, posterior_of, prior_sd
 from shapeshift.fit.restore import described
 from shapeshift.fit.train import History
 
@@ -223,12 +223,15 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         place = f"{self.origin_:.6g} {self.axis_units_}".strip() + " (the centre of the axis)"
         return sentence(self.zero, self.fitted_.reference, place)
 
-    def posterior(self, X: Any, *, x: Any = None) -> Posterior:
+    def posterior(self, X: Any, *, x: Any = None, refine: bool = True) -> Posterior:
         """Shift, shape and noise of every signal, with error bars.
 
         Parameters
         ----------
         X : as in :meth:`fit`
+        refine : bool
+            False for the encoder alone: several times faster, with larger errors and the encoder's own
+            error bars; noise, evidence and flags are not known then.
 
         Returns
         -------
@@ -237,6 +240,8 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         check_is_fitted(self, "fitted_")
         check_choices(self)
         stack = self._stack(X, x)
+        if not refine:
+            return glance_of(self.fitted_, self._scaled(stack), self.zero, self._axis, stack)
         return posterior_of(
             self.fitted_, *self._tensors(stack), self.zero, self._gains(stack), self._axis, stack
         )
@@ -325,10 +330,15 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _tensors(self, stack: Stack) -> tuple[torch.Tensor, torch.Tensor]:
         """Signals and noise in model units."""
-        own = preprocess.per_signal(stack.values, self.normalise)
-        values = self.scaling_.apply(own.apply(stack.values))
-        noise = preprocess.noise_and_contrast(values)
-        return torch.from_numpy(values).float(), torch.from_numpy(noise).float()
+        values = self._scaled(stack)
+        return values, torch.from_numpy(preprocess.noise_and_contrast(values.numpy())).float()
+
+    def _scaled(self, stack: Stack) -> torch.Tensor:
+        """Signals in model units, (n, P)."""
+        values = stack.values
+        if self.normalise is not None:
+            values = preprocess.per_signal(values, self.normalise).apply(values)
+        return torch.from_numpy(self.scaling_.apply(values)).float()
 
     def _gains(self, stack: Stack) -> np.ndarray:
         """Data units per model unit, of every signal (n,)."""

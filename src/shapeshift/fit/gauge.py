@@ -16,7 +16,7 @@ and every shift by +delta(z) changes nothing that is measured. A declared conven
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
@@ -45,22 +45,35 @@ class Reference(NamedTuple):
     symmetric: Tensor
     bounds: Tensor
 
-    def __call__(self, z: Tensor) -> Tensor:
-        """delta (n,) of shapes z (n, K)."""
-        y = ((z - self.centre) / self.spread).clamp(-4, 4)
-        delta = self.constant + monomials(y) @ self.coefficients
-        return torch.minimum(torch.maximum(delta, self.bounds[0]), self.bounds[1])
+    def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """delta (n,) of shapes z (n, K), and its gradient (n, K)."""
+        y = (z - self.centre) / self.spread
+        inside = y.abs() < 4
+        columns, slopes = monomials(y.clamp(-4, 4))
+        delta = self.constant + columns @ self.coefficients
+        held = (delta > self.bounds[0]) & (delta < self.bounds[1])
+        gradient = (slopes @ self.coefficients) * (inside & held[:, None]) / self.spread
+        return torch.minimum(torch.maximum(delta, self.bounds[0]), self.bounds[1]), gradient
 
 
-def exponents(n_latent: int) -> list[tuple[int, ...]]:
-    """Index tuples of the monomials of degree 1 up to 5 (1-2 latents), 3 (3-4) or 1 (more)."""
+def exponents(n_latent: int) -> Tensor:
+    """Exponents (M, K) of the monomials of degree 1 up to 5 (1-2 latents), 3 (3-4) or 1 (more)."""
     degree = 5 if n_latent <= 2 else 3 if n_latent <= 4 else 1
-    return [c for d in range(1, degree + 1) for c in combinations_with_replacement(range(n_latent), d)]
+    chosen = [c for d in range(1, degree + 1) for c in combinations_with_replacement(range(n_latent), d)]
+    return torch.tensor([[c.count(k) for k in range(n_latent)] for c in chosen])
 
 
-def monomials(y: Tensor) -> Tensor:
-    """Monomials of y (n, K), one column each."""
-    return torch.stack([y[:, list(c)].prod(1) for c in exponents(y.shape[1])], 1)
+def monomials(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Monomials of y (n, K), one column each (n, M), and their derivatives by y (n, K, M)."""
+    e = exponents(y.shape[1])
+    powers = torch.stack([y**d for d in range(int(e.max()) + 1)], 2)  # (n, K, degree + 1)
+    factors = torch.stack([powers[:, k, e[:, k]] for k in range(y.shape[1])], 1)  # (n, K, M)
+    steps = [e[:, k] * powers[:, k, (e[:, k] - 1).clamp_min(0)] for k in range(y.shape[1])]
+    slopes = []
+    for k, step in enumerate(steps):
+        rest = [factors[:, j] for j in range(y.shape[1]) if j != k]
+        slopes.append(torch.stack([step, *rest], 1).prod(1))
+    return factors.prod(1), torch.stack(slopes, 1)
 
 
 def centroid(vae: PoseVAE, z: Tensor) -> Tensor:
@@ -125,12 +138,13 @@ def fit_reference(vae: PoseVAE, theta: Tensor, *, rigid: bool = False) -> Refere
     if symmetric is not None:
         coefficients, constant = symmetric
     else:
-        _, slopes = with_slopes(monomials, y)  # (K, n, M)
+        columns, slopes = monomials(y)
+        slopes = slopes.transpose(0, 1)  # (K, n, M)
         target = (gradient * spread.double() * trust).T.flatten()
         coefficients = _ridge((slopes * trust).flatten(0, 1), target) * (0.0 if rigid else 1.0)
         middle = torch.cat([centroid(vae, part) for part in z.split(CHUNK)]).double()
-        constant = (sharp * (middle - monomials(y) @ coefficients)).sum() / sharp.sum().clamp_min(1e-12)
-    trusted = (constant + monomials(y) @ coefficients)[trust[:, 0] > 0.3]
+        constant = (sharp * (middle - columns @ coefficients)).sum() / sharp.sum().clamp_min(1e-12)
+    trusted = (constant + monomials(y)[0] @ coefficients)[trust[:, 0] > 0.3]
     bounds = torch.stack([trusted.min() - vae.sample, trusted.max() + vae.sample]).to(z)
     flag = torch.tensor(symmetric is not None)
     return Reference(coefficients.to(z), centre, spread, constant.to(z), flag, bounds)
@@ -143,7 +157,7 @@ def _symmetric(vae: PoseVAE, z: Tensor, y: Tensor, trust: Tensor) -> tuple[Tenso
     weight = trust.square()[:, 0] / trust.square().sum()
     if (weight * likeness).sum() < ALIKE:
         return None
-    columns = monomials(y)
+    columns, _ = monomials(y)
     means = (weight[:, None] * columns).sum(0), (weight * centres).sum()
     coefficients = _ridge((columns - means[0]) * trust, (centres - means[1]) * trust[:, 0])
     constant = means[1] - means[0] @ coefficients
@@ -170,14 +184,10 @@ def _wanted_gradient(vae: PoseVAE, theta: Tensor) -> tuple[Tensor, Tensor]:
 def offset(vae: PoseVAE, zero: str, reference: Reference, z: Tensor) -> tuple[Tensor, Tensor]:
     """delta(z) (n,) and its gradient (n, K), canonical units, under the named convention."""
     if zero == "reference":
-        delta: Callable[[Tensor], Tensor] = reference.__call__
-    else:
-        landmark = peak if zero == "peak" else centroid
-
-        def delta(z: Tensor) -> Tensor:
-            return landmark(vae, z)
-
-    values, slopes = zip(*(with_slopes(delta, part) for part in z.split(CHUNK)), strict=True)
+        parts = [reference(part) for part in z.split(CHUNK)]
+        return torch.cat([d for d, _ in parts]), torch.cat([g for _, g in parts])
+    landmark = peak if zero == "peak" else centroid
+    values, slopes = zip(*(with_slopes(partial(landmark, vae), part) for part in z.split(CHUNK)), strict=True)
     return torch.cat(values), torch.cat(slopes, 1).T
 
 

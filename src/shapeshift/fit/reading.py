@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shapeshift.data.coordinates import Axis
 from shapeshift.fit.gauge import offset
+from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.search import Found, infer
 
@@ -32,6 +33,47 @@ def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[T
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
 
 
+class Placed(NamedTuple):
+    """Shifts relative to the zero, their sd, and the zero itself: (n,) each, canonical units."""
+
+    shift: Tensor
+    sd: Tensor
+    delta: Tensor
+
+
+def placed(fitted: Fitted, zero: str, theta: Tensor, covariance: Tensor) -> Placed:
+    """Shifts of theta (n, G + K) under a zero, whose own uncertainty comes with that of the shape."""
+    vae, g = fitted.vae, fitted.vae.n_pose
+    if not g:
+        return Placed(*[theta.new_zeros(len(theta))] * 3)
+    delta, slope = offset(vae, zero, fitted.reference, theta[:, g:])
+    along = torch.cat([torch.ones_like(delta)[:, None], slope], 1)
+    sd = torch.einsum("ni,nij,nj->n", along, covariance, along).sqrt()
+    return Placed(theta[:, 0] + delta, sd, delta)
+
+
+@torch.no_grad()
+def glance_of(fitted: Fitted, x: Tensor, zero: str, axis: Axis, stack: Stack) -> Posterior:
+    """The same as :func:`posterior_of` by the encoder alone: noise and evidence are not known then."""
+    q = glance(fitted.vae, fitted.bank, x)
+    sds = torch.cat([q.pose_sd, q.z_sd], 1)
+    at = placed(fitted, zero, torch.cat([q.pose, q.z], 1), torch.diag_embed(sds.square()))
+    unknown = np.full(len(x), np.nan)
+    return Posterior(
+        shift=_numbers(at.shift) * axis.half,
+        shift_sd=_numbers(at.sd) * axis.half,
+        z=_numbers(q.z),
+        z_sd=_numbers(q.z_sd),
+        noise_sd=unknown,
+        log_evidence=unknown.copy(),
+        flags=np.full(len(x), "", dtype="<U1"),
+        rival_shift=unknown.copy(),
+        axis_name=axis.name,
+        axis_units=axis.units,
+        stack=stack,
+    )
+
+
 @torch.no_grad()
 def posterior_of(
     fitted: Fitted, x: Tensor, noise: Tensor, zero: str, gain: np.ndarray, axis: Axis, stack: Stack
@@ -42,13 +84,7 @@ def posterior_of(
     covariance, excess = sharpened(fitted, x, noise, found)
     theta = found.refined.theta
     z = theta[:, g:]
-    if g:
-        delta, slope = offset(vae, zero, fitted.reference, z)
-        shift = theta[:, 0] + delta
-        along = torch.cat([torch.ones_like(delta)[:, None], slope], 1)
-        shift_sd = torch.einsum("ni,nij,nj->n", along, covariance, along).sqrt()
-    else:
-        delta = shift = shift_sd = torch.zeros(len(x))
+    shift, shift_sd, delta = placed(fitted, zero, theta, covariance)
     sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()
     ambiguous = found.rival_gap / excess < AMBIGUOUS
     rival = torch.where(ambiguous, found.rival_shift + delta, torch.nan)
@@ -81,8 +117,9 @@ def _flags(
         marks["edge"] = (theta[:, 0].abs() > EDGE * prior_sd) | (theta[:, 0].abs() > reach - vae.sample)
         marks["faint"] = covariance[:, 0, 0].sqrt() > FAINT * prior_sd
     codes = sorted(marks)
-    table = np.stack([marks[c].numpy() for c in codes], 1)
-    return np.array([";".join(c for c, m in zip(codes, row, strict=True) if m) for row in table])
+    kinds = sum(marks[c].long() << k for k, c in enumerate(codes)).numpy()  # type: ignore[union-attr]
+    named = [";".join(c for k, c in enumerate(codes) if kind >> k & 1) for kind in range(1 << len(codes))]
+    return np.array(named)[kinds]
 
 
 @torch.no_grad()

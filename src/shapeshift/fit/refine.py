@@ -20,7 +20,7 @@ from torch import Tensor
 
 from shapeshift.model.vae import PoseVAE
 
-CHUNK = 256
+CHUNK = 512
 
 
 class Refined(NamedTuple):

@@ -1,8 +1,8 @@
 """Global search over lags with the learned shapes, and the posterior of every signal.
 
 Three kinds of evidence, each only as dear as needed: correlations with a bank of learned shapes
-name candidate lags; the encoder and a few refinement steps from each name the best; the refinement
-finishes that one and says how close the runner-up came.
+name candidate lags; the refinement starts at the best, from the encoder's shape or the bank's, and
+finishes it; other lags are tried where the correlations leave them a chance, and told where they come close.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shapeshift.fit.align import correlate, window_sums
+from shapeshift.fit.align import correlate
 from shapeshift.fit.refine import Refined, in_chunks, joint_loss, refine
 from shapeshift.model.vae import PoseVAE
 
 CANDIDATES = 3
 SHORT = 3  # refinement steps that tell candidates apart
+CHANCE = 4.0  # a lag may win if the bank leaves so many times the best lag's squares over there, or less
+RANK = 6  # the bank's shapes are drawn from so many components at most
 CLOSE = 30.0  # nats within which the second best may turn out to be the best
 
 
@@ -55,58 +57,115 @@ def bank_of(theta: Tensor, n_pose: int, reach: int, size: int = 16) -> Bank:
     return Bank(z[chosen].clone(), reach)
 
 
+class Table(NamedTuple):
+    """The bank's signals on a grid wider than the window, as few components: mix (m, r) @ basis (r, C).
+
+    energy (m, L): squares under the window at every lag, lags increasing.
+    """
+
+    basis: Tensor
+    mix: Tensor
+    energy: Tensor
+
+
 @torch.no_grad()
-def bank_signals(vae: PoseVAE, bank: Bank) -> Tensor:
-    """Expected signals of the bank's shapes on a grid wider than the window: (m, P + 2 reach)."""
+def table_of(vae: PoseVAE, bank: Bank) -> Table:
+    """Expected signals of the bank's shapes, ready for correlation."""
     steps = torch.arange(-bank.reach, len(vae.grid) + bank.reach, dtype=vae.grid.dtype)
     wide = (steps * vae.sample - 1.0)[None, :, None].expand(len(bank.z), -1, -1)
-    return vae.likelihood.mean(vae.decoder(bank.z)(wide))
+    u, s, v = torch.linalg.svd(vae.likelihood.mean(vae.decoder(bank.z)(wide)), full_matrices=False)
+    rank = min(RANK, len(s))
+    basis, mix = v[:rank], u[:, :rank] * s[:rank]
+    windows = (mix @ basis).unfold(1, len(vae.grid), 1).flip(1)
+    windows = windows if vae.nuisance is None else vae.nuisance.cleared(windows)
+    return Table(basis, mix, windows.square().sum(2))
 
 
-def candidate_lags(
-    vae: PoseVAE, bank: Bank, signals: Tensor, x: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The best lags of every signal and the bank shape that goes with each: (n, CANDIDATES) twice.
+class Candidates(NamedTuple):
+    """Best first: lags (n, c), the bank shape that goes with each, and whether it has a chance to win."""
 
-    Local maxima over lags of max_m [-||x - T_m(. - lag)||^2 / (2 sigma^2)] + log prior(lag).
-    """
-    length = x.shape[1]
-    gain = correlate(x, signals) - 0.5 * window_sums(signals.square(), length)
-    gain = gain / vae.likelihood.rough_sd(x, noise).square()[:, None, None]
-    best, shape = gain.max(1)
-    best, shape = best.flip(1), shape.flip(1)  # lags increase
-    lags = torch.arange(-bank.reach, bank.reach + 1, device=x.device)
-    precision = vae.prior_precision()[0]
-    best = best - 0.5 * precision * (lags * vae.sample).square()
+    lag: Tensor
+    shape: Tensor
+    chance: Tensor
+
+
+def candidates(vae: PoseVAE, bank: Bank, table: Table, x: Tensor, noise: Tensor) -> Candidates:
+    """Local maxima over lags of max_m [-||x - T_m(. - lag)||^2 / (2 sigma^2)] + log prior(lag)."""
+    y = x if vae.nuisance is None else vae.nuisance.cleared(x)
+    product = table.mix @ correlate(y, table.basis).flip(2)
+    if vae.nuisance is not None and vae.nuisance.gain:
+        explained = product.clamp_min(0).square() / (2 * table.energy + 1e-9)
+    else:
+        explained = product - 0.5 * table.energy
+    weight = vae.likelihood.rough_sd(x, noise).square().reciprocal()[:, None]
+    lags = torch.arange(-bank.reach, bank.reach + 1)
+    prior = 0.5 * vae.prior_precision()[0] * (lags * vae.sample).square()
+    best = explained.amax(1) * weight - prior
     padded = torch.nn.functional.pad(best, (1, 1), value=-torch.inf)
     peak = (best >= padded[:, 2:]) & (best >= padded[:, :-2])
-    top = torch.where(peak, best, -torch.inf).topk(min(CANDIDATES, len(lags)), dim=1).indices
-    return lags[top], shape.gather(1, top)
+    score, top = torch.where(peak, best, -torch.inf).topk(min(CANDIDATES, len(lags)), dim=1)
+    shape = explained.gather(2, top[:, None].expand(-1, len(bank.z), -1)).argmax(1)
+    left = 0.5 * weight * y.square().sum(1, keepdim=True) - score  # squares left over, in nats
+    return Candidates(lags[top], shape, left < CHANCE * left[:, :1].clamp_min(0) + CLOSE)
+
+
+def start_at(
+    vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, lag: Tensor, shape: Tensor
+) -> tuple[Tensor]:
+    """theta (n, G + K) at given lags: of the encoder's and the bank's the one that explains better."""
+    q = vae.encode(x, lag)
+    drawn = torch.cat([vae.sample * lag[:, None].to(x.dtype), bank.z[shape]], 1)
+    pair = [torch.cat([q.pose, q.z], 1), drawn]
+    loss = [joint_loss(vae, x, noise, t, vae.values(t[:, :1], t[:, 1:])) for t in pair]
+    return (torch.where((loss[1] < loss[0])[:, None], pair[1], pair[0]),)
 
 
 @torch.no_grad()
 def infer(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, *, steps: int = 12) -> Found:
-    """Posterior of signals (n, P): candidates, a short refinement of each, a full one of the best."""
+    """Posterior of signals (n, P): the best lag refined to the end, and any other that has a chance."""
+    never = x.new_full((len(x),), torch.nan)
     if not vae.n_pose:
         (z,) = in_chunks(lambda part: (vae.encode(part, torch.zeros(len(part), dtype=torch.long)).z,), x)
-        never = x.new_full((len(x),), torch.nan)
         return Found(refine(vae, x, noise, z, steps=steps), never, torch.full_like(never, torch.inf))
-    signals = bank_signals(vae, bank)
-    starts = in_chunks(lambda *part: _starts(vae, bank, signals, *part), x, noise)
-    first, second = (refine(vae, x, noise, theta, steps=SHORT) for theta in starts[:2])
-    swap = second.loss < first.loss
-    best, other = pick(swap, second, first), pick(swap, first, second)
-    best = refine(vae, x, noise, best.theta, steps=steps)
-    close = torch.nonzero(other.loss - best.loss < CLOSE)[:, 0]
-    if len(close):  # what may yet turn out better, or as good, is refined to the end as well
-        rival = refine(vae, x[close], noise[close], other.theta[close], steps=steps)
-        leader = Refined(*(t[close] for t in best))
-        better = rival.log_evidence > leader.log_evidence
-        put(best, close, pick(better, rival, leader))
-        put(other, close, pick(better, leader, rival))
-    apart = (best.theta[:, 0] - other.theta[:, 0]).abs() > vae.sample
-    gap = torch.where(apart, best.log_evidence - other.log_evidence, torch.inf)
-    return Found(best, torch.where(apart, other.theta[:, 0], torch.nan), gap)
+    table = table_of(vae, bank)
+    named = Candidates(*in_chunks(lambda *part: candidates(vae, bank, table, *part), x, noise))
+
+    def refined(rows: Tensor, place: int, steps: int) -> Refined:
+        part = x[rows], noise[rows], named.lag[rows, place], named.shape[rows, place]
+        (theta,) = in_chunks(lambda *p: start_at(vae, bank, *p), *part)
+        return refine(vae, *part[:2], theta, steps=steps)
+
+    best = refined(torch.arange(len(x)), 0, steps)
+    rival = Rival(never, torch.full_like(never, -torch.inf))
+    for place in range(1, named.lag.shape[1]):
+        rows = torch.nonzero(named.chance[:, place])[:, 0]
+        if len(rows):
+            other = refined(rows, place, SHORT)
+            near = torch.nonzero(other.loss - best.loss[rows] < CLOSE)[:, 0]
+            if len(near):
+                rows = rows[near]
+                other = refine(vae, x[rows], noise[rows], other.theta[near], steps=steps)
+                _compete(vae, rows, other, best, rival)
+    return Found(best, rival.shift, best.log_evidence - rival.log_evidence)
+
+
+class Rival(NamedTuple):
+    """The best explanation at another shift, so far: its shift (n,) and evidence (n,)."""
+
+    shift: Tensor
+    log_evidence: Tensor
+
+
+def _compete(vae: PoseVAE, rows: Tensor, other: Refined, best: Refined, rival: Rival) -> None:
+    """The better of two explanations of every row leads; the worse is its rival if it lies elsewhere."""
+    leader = Refined(*(t[rows] for t in best))
+    better = other.log_evidence > leader.log_evidence
+    winner, loser = pick(better, other, leader), pick(better, leader, other)
+    put(best, rows, winner)
+    apart = (winner.theta[:, 0] - loser.theta[:, 0]).abs() > vae.sample
+    told = apart & (loser.log_evidence > rival.log_evidence[rows])
+    rival.shift[rows[told]] = loser.theta[told, 0]
+    rival.log_evidence[rows[told]] = loser.log_evidence[told]
 
 
 def pick(rows: Tensor, a: Refined, b: Refined) -> Refined:
@@ -122,32 +181,16 @@ def put(whole: Refined, rows: Tensor, part: Refined) -> None:
         s[rows] = t
 
 
-def _starts(vae: PoseVAE, bank: Bank, signals: Tensor, x: Tensor, noise: Tensor) -> list[Tensor]:
-    """The two best starts theta (n, G + K): at every candidate lag, the encoder's or the bank's shape."""
-    lags, shapes = candidate_lags(vae, bank, signals, x, noise)
-    thetas, losses = [], []
-    for lag, shape in zip(lags.T, shapes.T, strict=True):
-        q = vae.encode(x, lag)
-        drawn = torch.cat([vae.sample * lag[:, None].to(x.dtype), bank.z[shape]], 1)
-        pair = [torch.cat([q.pose, q.z], 1), drawn]
-        loss = torch.stack([joint_loss(vae, x, noise, t, vae.values(t[:, :1], t[:, 1:])) for t in pair])
-        thetas.append(torch.where((loss[1] < loss[0])[:, None], pair[1], pair[0]))
-        losses.append(loss.amin(0))
-    order = torch.stack(losses).argsort(0)
-    rows = torch.arange(len(x))
-    return [torch.stack(thetas)[order[min(place, len(order) - 1)], rows] for place in range(2)]
-
-
 @torch.no_grad()
 def better_lags(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, lag: Tensor) -> Tensor:
     """Lags for training: of the current one and the search's candidates, the one that explains best.
 
     Cheaper than :func:`infer`: every candidate is encoded and decoded once, nothing is refined.
     """
-    signals = bank_signals(vae, bank)
+    table = table_of(vae, bank)
 
     def best(x: Tensor, noise: Tensor, lag: Tensor) -> tuple[Tensor]:
-        lags = torch.cat([lag[:, None], candidate_lags(vae, bank, signals, x, noise)[0]], 1)
+        lags = torch.cat([lag[:, None], candidates(vae, bank, table, x, noise).lag], 1)
         losses = []
         for column in lags.T:
             q = vae.encode(x, column)
@@ -156,3 +199,5 @@ def better_lags(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, lag: Tensor)
         return (lags.gather(1, torch.stack(losses, 1).argmin(1)[:, None])[:, 0],)
 
     return in_chunks(best, x, noise, lag)[0]
+
+

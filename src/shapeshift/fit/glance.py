@@ -1,0 +1,47 @@
+"""The encoder alone: what it says of a signal at the lag where a few learned components explain most.
+
+No refinement and no second lag: a few times the error of :func:`shapeshift.fit.search.infer`, in a tenth of the
+time. For a first look, for streams, and for small boards.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shapeshift.fit.align import RIDGE
+from shapeshift.fit.refine import in_chunks
+from shapeshift.fit.search import Bank, table_of
+from shapeshift.model.latents import Factors
+from shapeshift.model.vae import PoseVAE
+
+COMPONENTS = 3  # at most
+ENOUGH = 0.99  # share of the bank's squares that the components must hold
+
+
+@torch.no_grad()
+def glance(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
+    """q(pose, z | x) of signals (n, P), by the encoder alone."""
+    filters = matched_filters(vae, bank) if vae.n_pose else None
+
+    def encode(x: Tensor) -> Factors:
+        if filters is None:
+            return vae.encode(x, torch.zeros(len(x), dtype=torch.long))
+        explained = (x @ filters).unflatten(1, (-1, 2 * bank.reach + 1)).square().sum(1)
+        return vae.encode(x, explained.argmax(1) - bank.reach)
+
+    return Factors(*in_chunks(encode, x))
+
+
+def matched_filters(vae: PoseVAE, bank: Bank) -> Tensor:
+    """Filters (P, r L): the squares of their products with a signal, summed over r, are what the bank's
+    first components explain of it at each of L lags."""
+    table = table_of(vae, bank)
+    share = table.mix.square().sum(0).cumsum(0)
+    rank = min(COMPONENTS, 1 + int((share < ENOUGH * share[-1]).sum()))
+    windows = table.basis[:rank].unfold(1, len(vae.grid), 1).flip(1).transpose(0, 1)  # (L, r, P)
+    windows = windows if vae.nuisance is None else vae.nuisance.cleared(windows)
+    gram = windows @ windows.mT
+    gram = gram + RIDGE * torch.diag(gram.diagonal(dim1=1, dim2=2).amax(0))
+    white = torch.linalg.solve_triangular(torch.linalg.cholesky(gram), windows, upper=False)
+    return white.permute(2, 1, 0).flatten(1).contiguous()
