@@ -1,8 +1,8 @@
 """Global alignment: whole-sample lags by correlation, the start that cannot get lost.
 
-Every signal is explained as ``x_p = a T_{p - l} + b`` with its own gain a >= 0, offset b and lag l;
-for all lags at once the best a and b are closed-form and the sums over samples are correlations,
-done by FFT. The template T, on a grid wider than the window, is the least-squares mean of the
+Every signal is explained as ``x_p = a T_{p - l} + b_p`` with its own gain a >= 0, lag l and baseline b, a
+constant unless told; for all lags at once the best a and b are closed-form and the sums over samples are
+correlations, done by FFT. The template T, on a grid wider than the window, is the least-squares mean of the
 aligned signals; the two are refined in turns (Woody 1967, Med. Biol. Eng. 5, 539).
 """
 
@@ -43,27 +43,41 @@ def window_sums(template: Tensor, length: int) -> Tensor:
     return (total[..., length:] - total[..., :-length]).to(template.dtype)
 
 
-def explained(x: Tensor, template: Tensor) -> tuple[Tensor, Tensor]:
+def constant(length: int) -> Tensor:
+    """The baseline that is a constant, as a row of unit length: (1, P)."""
+    return torch.full((1, length), length**-0.5)
+
+
+def without(x: Tensor, basis: Tensor) -> Tensor:
+    """What of x (..., P) no baseline in the span of the orthonormal rows ``basis`` (m, P) explains."""
+    return x - (x @ basis.T) @ basis
+
+
+def explained(x: Tensor, template: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of squares explained at every lag, and the gain there: (n, 2 reach + 1) each.
 
     Column j is lag ``reach - j``; columns are returned flipped, so that lags increase.
     """
-    length = x.shape[1]
-    y = x - x.mean(1, keepdim=True)
-    mean = window_sums(template, length) / length
-    variance = window_sums(template.square(), length) - length * mean.square()
+    overlap = correlate(basis, template[None])[:, 0]
+    variance = window_sums(template.square(), x.shape[1]) - overlap.square().sum(0)
     variance = variance.clamp_min(0) + RIDGE * variance.max()
-    covariance = correlate(y, template[None])[:, 0].clamp_min(0)
+    covariance = correlate(without(x, basis), template[None])[:, 0].clamp_min(0)
     return (covariance.square() / variance).flip(1), (covariance / variance).flip(1)
 
 
-def fit_template(x: Tensor, lag: Tensor, gain: Tensor, offset: Tensor, weight: Tensor, reach: int) -> Tensor:
-    """Least-squares template (P + 2 reach,) at known lags; held constant where nothing was seen."""
+def windows(template: Tensor, length: int, reach: int, lag: Tensor) -> Tensor:
+    """What of a template (..., P + 2 reach) is seen at lags (n,): (..., n, P)."""
+    return template[..., torch.arange(length)[None] - lag[:, None] + reach]
+
+
+def fit_template(x: Tensor, lag: Tensor, gain: Tensor, weight: Tensor, reach: int) -> Tensor:
+    """Least-squares template (P + 2 reach,) at known lags and gains, of signals without their baselines;
+    held constant where nothing was seen."""
     n, length = x.shape
     at = torch.arange(length)[None] - lag[:, None] + reach
     top = torch.zeros(length + 2 * reach)
     bottom = torch.zeros_like(top)
-    top.index_add_(0, at.flatten(), (weight * gain)[:, None].mul(x - offset[:, None]).flatten())
+    top.index_add_(0, at.flatten(), (weight * gain)[:, None].mul(x).flatten())
     bottom.index_add_(0, at.flatten(), (weight * gain.square())[:, None].expand(n, length).flatten())
     seen = bottom > 1e-3 * bottom.max()
     where = torch.nonzero(seen)[:, 0]
@@ -76,22 +90,24 @@ def fitting_weight(noise: Tensor) -> Tensor:
     return 1 / (noise[:, 0].square() + 0.05 * noise[:, 1].square().mean().clamp_min(1e-12))
 
 
-def _iterate(x: Tensor, weight: Tensor, template: Tensor, reach: int, rounds: int) -> Alignment:
+def _iterate(
+    x: Tensor, weight: Tensor, template: Tensor, reach: int, rounds: int, basis: Tensor
+) -> Alignment:
     """Lags and template in turns."""
+    length = x.shape[1]
     lags = torch.arange(-reach, reach + 1)
-    penalty = 0.5 * (lags / (0.6 * x.shape[1])).square()
-    total = (x - x.mean(1, keepdim=True)).square().sum(1)
+    penalty = 0.5 * (lags / (0.6 * length)).square()
+    total = without(x, basis).square().sum(1)
     for turn in range(rounds):
-        gained, gains = explained(x, template)
-        best = (gained * weight[:, None] - penalty).argmax(1)
-        gain, lag = gains.gather(1, best[:, None])[:, 0], lags[best]
-        left = ((total - gained.gather(1, best[:, None])[:, 0]) * weight).sum() / (total * weight).sum()
+        gained, gains = explained(x, template, basis)
+        best = (gained * weight[:, None] - penalty).argmax(1, keepdim=True)
+        gain, lag = gains.gather(1, best)[:, 0], lags[best[:, 0]]
+        left = ((total - gained.gather(1, best)[:, 0]) * weight).sum() / (total * weight).sum()
         if turn == rounds - 1:
             break
-        at = reach - lag
-        mean = window_sums(template, x.shape[1]) / x.shape[1]
-        offset = x.mean(1) - gain * mean[at]
-        template = fit_template(x, lag, gain, offset, weight, reach)
+        pattern = gain[:, None] * windows(template, length, reach, lag)
+        baseline = ((x - pattern) @ basis.T) @ basis
+        template = fit_template(x - baseline, lag, gain, weight, reach)
         scale = (template - template.mean()).square().mean().sqrt().clamp_min(1e-12)
         template = (template - template.mean()) / scale
         centre = int(lag.double().mean().round())  # the frame follows the signals, not the first guess
@@ -99,7 +115,14 @@ def _iterate(x: Tensor, weight: Tensor, template: Tensor, reach: int, rounds: in
     return Alignment(lag, template, reach, float(left))
 
 
-def align(x: Tensor, noise: Tensor, generator: torch.Generator, *, starts: int = 4) -> Alignment:
+def align(
+    x: Tensor,
+    noise: Tensor,
+    generator: torch.Generator,
+    *,
+    starts: int = 4,
+    basis: Tensor | None = None,
+) -> Alignment:
     """Lags of all signals, from several first templates; the best-explained start is kept.
 
     Parameters
@@ -109,17 +132,21 @@ def align(x: Tensor, noise: Tensor, generator: torch.Generator, *, starts: int =
         Noise sd and contrast of every signal: those with more noise weigh less.
     generator : torch.Generator
         Picks the signals that serve as first templates (besides the mean of all).
+    basis : Tensor (m, P), optional
+        Orthonormal rows whose span is the baseline of a signal; a constant by default.
     """
+    basis = constant(x.shape[1]) if basis is None else basis
     n, length = x.shape
     reach = length - max(2, length // 8)
     weight = fitting_weight(noise)
     some = torch.randperm(n, generator=generator)[:600]
-    energy = x[some].var(1) * weight[some]
+    flat = without(x, basis)
+    energy = flat[some].square().mean(1) * weight[some]
     strong = some[torch.multinomial(energy.clamp_min(1e-9), min(starts, len(some)), generator=generator)]
-    firsts = [x.mean(0), *x[strong]]
-    tries = [_iterate(x[some], weight[some], widen(t, reach), reach, 6) for t in firsts]
+    firsts = [flat.mean(0), *flat[strong]]
+    tries = [_iterate(x[some], weight[some], widen(t, reach), reach, 6, basis) for t in firsts]
     best = min(tries, key=lambda a: a.unexplained)
-    return _iterate(x, weight, best.template, reach, 4)
+    return _iterate(x, weight, best.template, reach, 4, basis)
 
 
 def widen(signal: Tensor, reach: int) -> Tensor:

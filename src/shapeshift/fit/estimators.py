@@ -53,6 +53,10 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Standard deviation of the shift's prior in axis units. By default found from the data.
     zero : "reference", "peak" or "centroid"
         What shift 0 means, see :mod:`shapeshift.fit.gauge`; may be changed after the fit.
+    nuisance : tuple of "gain", "offset", "baseline", optional
+        What every signal has of its own, solved in closed form so that no latent is spent on it: a gain,
+        a constant, a polynomial of degree 2 that stays while the pattern moves. By default found from
+        the data; () for none.
     normalise : None, "max", "area", "sd" or "minmax"
         Of every signal by itself, undone in :meth:`reconstruct`.
     epochs : int, optional
@@ -118,6 +122,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         likelihood: str = "gaussian",
         shift_sd: float | None = None,
         zero: str = "reference",
+        nuisance: tuple[str, ...] | None = None,
         normalise: str | None = None,
         epochs: int | None = None,
         batch_size: int = 128,
@@ -137,6 +142,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.likelihood = likelihood
         self.shift_sd = shift_sd
         self.zero = zero
+        self.nuisance = nuisance
         self.normalise = normalise
         self.epochs = epochs
         self.batch_size = batch_size

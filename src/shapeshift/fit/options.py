@@ -18,6 +18,7 @@ from shapeshift.fit.recipe import epochs_for
 from shapeshift.fit.start import Design
 from shapeshift.fit.train import Plan
 from shapeshift.model.likelihoods import LIKELIHOODS, Likelihood, PoissonCounts
+from shapeshift.model.nuisance import NAMES as NUISANCES
 
 if TYPE_CHECKING:
     from shapeshift.fit.estimators import ShiftVAE
@@ -33,6 +34,13 @@ def check_choices(model: ShiftVAE) -> None:
     _one_of("likelihood", model.likelihood, tuple(LIKELIHOODS))
     _one_of("warps", tuple(model.warps), WARPS)
     _one_of("zero", model.zero, ZEROS)
+    for name in model.nuisance or ():
+        _one_of("nuisance", name, NUISANCES)
+    if model.nuisance and not LIKELIHOODS[model.likelihood].affine:
+        raise ShapeshiftError(
+            f"got nuisance={model.nuisance!r} with likelihood={model.likelihood!r}, needed a likelihood of "
+            "real numbers: use 'gaussian' or 'student-t', or nuisance=()."
+        )
     _one_of("normalise", model.normalise, (None, *NORMALISATIONS))
     for name in ("n_latent", "batch_size", "width", "depth"):
         _positive(name, getattr(model, name), Integral)
@@ -82,7 +90,15 @@ def design_of(model: ShiftVAE, values: np.ndarray, axis: Axis) -> Design:
     likelihood = likelihood_of(model.likelihood, values)
     encoder = copy.deepcopy(model.encoder)
     return Design(
-        model.n_latent, tuple(model.warps), decoder, encoder, likelihood, shift_sd, model.width, model.depth
+        model.n_latent,
+        tuple(model.warps),
+        decoder,
+        encoder,
+        likelihood,
+        shift_sd,
+        model.width,
+        model.depth,
+        tuple(model.nuisance or ()),
     )
 
 

@@ -33,6 +33,8 @@ class Posterior:
         ``faint`` (next to no signal: the shift is not determined).
     rival_shift : ndarray (n,)
         The other shift of an ambiguous signal, nan elsewhere.
+    gain, gain_sd : ndarray (n,)
+        Of the pattern: signal = gain * generate(z, shift) + baseline. 1 and 0 without a gain nuisance.
     axis_name, axis_units : str
     """
 
@@ -44,6 +46,8 @@ class Posterior:
     log_evidence: np.ndarray
     flags: np.ndarray
     rival_shift: np.ndarray
+    gain: np.ndarray
+    gain_sd: np.ndarray
     axis_name: str = "sample"
     axis_units: str = ""
     stack: Stack | None = field(default=None, repr=False)
@@ -63,7 +67,7 @@ class Posterior:
 
         stack = self.stack or Stack(np.empty((len(self), 0)), Axis(np.arange(2.0)))
         units = {"shift": self.axis_units, "shift_sd": self.axis_units, "rival_shift": self.axis_units}
-        names = ("shift", "shift_sd", "noise_sd", "log_evidence", "flags", "rival_shift")
+        names = ("shift", "shift_sd", "noise_sd", "log_evidence", "flags", "rival_shift", "gain", "gain_sd")
         scalars = {n: stack.per_signal(getattr(self, n), n, units.get(n, "")) for n in names}
         latents = [f"z{k + 1}" for k in range(self.z.shape[1])]
         shapes = {

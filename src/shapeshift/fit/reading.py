@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from shapeshift.data.coordinates import Axis
 from shapeshift.fit.gauge import offset
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
+from shapeshift.fit.refine import in_chunks
 from shapeshift.fit.search import Found, infer
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ MISFIT = 4.0  # residual variance over the assumed one
 def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[Tensor, Tensor]:
     """Covariance (n, d, d) with the noise that the residuals show, and that variance over the assumed one."""
     vae, refined = fitted.vae, found.refined
-    excess = vae.likelihood.excess(x, refined.values, noise, refined.theta.shape[1])
+    spent = refined.theta.shape[1] + (vae.nuisance.size if vae.nuisance else 0)
+    excess = vae.likelihood.excess(x, refined.values, noise, spent)
     prior = torch.diag(vae.prior_precision())
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
 
@@ -68,6 +71,8 @@ def glance_of(fitted: Fitted, x: Tensor, zero: str, axis: Axis, stack: Stack) ->
         log_evidence=unknown.copy(),
         flags=np.full(len(x), "", dtype="<U1"),
         rival_shift=unknown.copy(),
+        gain=unknown.copy(),
+        gain_sd=unknown.copy(),
         axis_name=axis.name,
         axis_units=axis.units,
         stack=stack,
@@ -79,8 +84,9 @@ def posterior_of(
     fitted: Fitted, x: Tensor, noise: Tensor, zero: str, gain: np.ndarray, axis: Axis, stack: Stack
 ) -> Posterior:
     """Posterior of signals (n, P) given in model units; ``gain`` (n,) is data units per model unit."""
-    vae, found = fitted.vae, infer(fitted.vae, fitted.bank, x, noise)
-    g = vae.n_pose
+    vae = fitted.vae
+    noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
+    found, g = infer(vae, fitted.bank, x, noise), vae.n_pose
     covariance, excess = sharpened(fitted, x, noise, found)
     theta = found.refined.theta
     z = theta[:, g:]
@@ -88,6 +94,7 @@ def posterior_of(
     sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()
     ambiguous = found.rival_gap / excess < AMBIGUOUS
     rival = torch.where(ambiguous, found.rival_shift + delta, torch.nan)
+    own, own_sd = gains(vae, x, theta, covariance, sample_sd)
     evidence = found.refined.log_evidence.double().numpy() - x.shape[1] * np.log(gain)
     return Posterior(
         shift=_numbers(shift) * axis.half,
@@ -98,10 +105,27 @@ def posterior_of(
         log_evidence=evidence,
         flags=_flags(fitted, theta, covariance, excess, ambiguous),
         rival_shift=_numbers(rival) * axis.half,
+        gain=_numbers(own),
+        gain_sd=_numbers(own_sd),
         axis_name=axis.name,
         axis_units=axis.units,
         stack=stack,
     )
+
+
+def gains(
+    vae: PoseVAE, x: Tensor, theta: Tensor, covariance: Tensor, sample_sd: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gain of every signal and its sd, (n,) each: 1 and 0 where signals have none of their own."""
+    if vae.nuisance is None:
+        return torch.ones(len(x)), torch.zeros(len(x))
+
+    def solved(x: Tensor, theta: Tensor, covariance: Tensor, sd: Tensor) -> Sequence[Tensor]:
+        assert vae.nuisance is not None
+        return vae.nuisance.solved(x, *vae.values_and_jacobian(theta), covariance, sd)[:2]
+
+    gain, sd = in_chunks(solved, x, theta, covariance, sample_sd)
+    return gain, sd
 
 
 def _flags(
@@ -125,6 +149,7 @@ def _flags(
 @torch.no_grad()
 def drawn(fitted: Fitted, x: Tensor, noise: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected signals at the posterior (n, P), pose (n, G) and shape (n, K), model units."""
+    noise = noise if fitted.vae.nuisance is None else fitted.vae.nuisance.seen(x, noise)
     refined = infer(fitted.vae, fitted.bank, x, noise).refined
     g = fitted.vae.n_pose
     mean = fitted.vae.likelihood.mean(refined.values)

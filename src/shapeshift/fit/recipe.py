@@ -13,10 +13,11 @@ from torch import Tensor
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.gauge import Reference, exponents, fit_reference
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
-from shapeshift.fit.start import Design, build, start_latents
+from shapeshift.fit.start import Design, build, canonical_grid, start_latents
 from shapeshift.fit.subspace import by_subspace
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
+from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.vae import PoseVAE
 
 STEPS = 500  # optimiser steps when the number of epochs is not given
@@ -49,7 +50,9 @@ def fit(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Fitted:
     """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
-    start = starting_lags(design, x, noise, generator)
+    free = nuisance(design.nuisance, canonical_grid(x.shape[1]))
+    noise = noise if free is None else free.seen(x, noise)
+    start = starting_lags(design, free, x, noise, generator)
     worth = worth_of_shift(x, noise, start.lag, design.n_latent) if "shift" in design.warps else None
     still = worth is not None and not worth.shifts and design.shift_sd is None
     if still:
@@ -58,7 +61,7 @@ def fit(
     if start.turned:  # one latent alone would make do with false shifts
         plan = replace(plan, release=(0.0, 0.0))
     vae = build(design, x, start, generator)
-    start_latents(vae, x, start.lag)
+    start_latents(vae, x, start)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
         some = slice(0, SAMPLE)
@@ -90,13 +93,16 @@ def fit(
     )
 
 
-def starting_lags(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Alignment:
+def starting_lags(
+    design: Design, free: Nuisance | None, x: Tensor, noise: Tensor, generator: torch.Generator
+) -> Alignment:
     """Lags by correlation, centred on their median; none where nothing may move."""
     length = x.shape[1]
     if "shift" not in design.warps:
         return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
-    found = align(x, noise, generator)
-    found = by_subspace(x, noise, found, generator) or found
+    rows = None if free is None or not len(free.basis) else free.basis
+    found = align(x, noise, generator, basis=rows)
+    found = by_subspace(x, noise, found, generator, rows) or found
     lag = found.lag - found.lag.median()
     # a stray lag must not decide how far all may go
     reach = min(length, int(1.2 * torch.quantile(lag.abs().double(), 0.99)) + max(4, length // 12))

@@ -37,6 +37,7 @@ def described(model: ShiftVAE) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "axis": {"name": model.axis_name_, "units": model.axis_units_},
         "scaling": {"offset": float(model.scaling_.offset), "gain": float(model.scaling_.gain)},
         "reach": fitted.bank.reach,
+        "nuisance": list(fitted.vae.nuisance.names) if fitted.vae.nuisance else [],
         "history": {"columns": fitted.history.columns, "stopped": fitted.history.stopped},
         "n_signals": model.n_signals_,
         "fit_seconds": model.fit_seconds_,
@@ -61,7 +62,7 @@ def restored(
         history = History(description["history"]["columns"], description["history"]["stopped"])
         reference = Reference(**{k: tensors["reference." + k] for k in Reference._fields})
         bank = Bank(tensors["bank.z"], int(description["reach"]))
-        vae = _network(model, tensors, bank, Axis(axis))
+        vae = _network(model, tensors, description, bank, Axis(axis))
         model.fitted_ = Fitted(
             vae, bank, reference, history, description["worth"] and Worth(*description["worth"])
         )
@@ -92,7 +93,9 @@ def _options(model: ShiftVAE, description: dict[str, Any], encoder: Any, decoder
     check_choices(model)
 
 
-def _network(model: ShiftVAE, tensors: dict[str, Tensor], bank: Bank, axis: Axis) -> Any:
+def _network(
+    model: ShiftVAE, tensors: dict[str, Tensor], description: dict[str, Any], bank: Bank, axis: Axis
+) -> Any:
     """The network, built empty and filled with the stored weights."""
     likelihood = LIKELIHOODS[model.likelihood]()
     design = Design(
@@ -104,10 +107,12 @@ def _network(model: ShiftVAE, tensors: dict[str, Tensor], bank: Bank, axis: Axis
         1.0,
         model.width,
         model.depth,
+        tuple(description["nuisance"]),
     )
     length = len(axis.values)
     empty = torch.full((1, length), 0.5)
-    start = Alignment(torch.zeros(1, dtype=torch.long), empty[0], bank.reach, 0.0)
+    template = torch.linspace(-1, 1, length + 2 * bank.reach)  # of the right size; the file has the values
+    start = Alignment(torch.zeros(1, dtype=torch.long), template, bank.reach, 0.0)
     vae = build(design, empty, start, torch.Generator().manual_seed(0))
     vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("vae.")})
     return vae.eval()

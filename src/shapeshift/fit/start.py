@@ -7,10 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shapeshift.fit.align import Alignment
+from shapeshift.fit.align import Alignment, windows
 from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, Template
 from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast, moved_back
 from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Shift
 
@@ -29,6 +30,7 @@ class Design(NamedTuple):
     shift_sd: float | None  # canonical units
     width: int = 64
     depth: int = 2
+    nuisance: tuple[str, ...] = ()
 
 
 def canonical_grid(length: int) -> Tensor:
@@ -36,16 +38,38 @@ def canonical_grid(length: int) -> Tensor:
     return torch.linspace(-1.0, 1.0, length)[:, None]
 
 
-def aligned_mean(x: Tensor, lag: Tensor, reach: int) -> Tensor:
+class Prepared(NamedTuple):
+    """Signals (n, P) without gain and baseline, as far as the alignment's template tells them, and weights."""
+
+    x: Tensor
+    weight: Tensor
+
+
+def prepared(free: Nuisance | None, x: Tensor, start: Alignment) -> Prepared:
+    """x = g T + baseline + noise, solved at the alignment's lags; the signals as they are without nuisance."""
+    if free is None:
+        return Prepared(x, x.new_ones(len(x)))
+    seen = windows(start.template, x.shape[1], start.reach, start.lag)
+    pattern = free.cleared(seen)
+    product = (x * pattern).sum(1)
+    power = pattern.square().sum(1).clamp_min(1e-9)
+    gain = product / power if free.gain else (product.sum() / power.sum()).expand(len(x))
+    gain = gain.clamp_min(0.02 * gain.median().clamp_min(1e-9))[:, None]
+    rest = free.cleared(x - gain * seen)
+    own = gain if free.gain else torch.ones_like(gain)
+    return Prepared((gain * seen + rest) / own, own[:, 0].square() / own.square().mean())
+
+
+def aligned_mean(x: Tensor, lag: Tensor, reach: int, weight: Tensor) -> Tensor:
     """Mean of the moved-back signals on the wider grid (P + 2 reach,), held where too few were seen."""
     n, length = x.shape
     at = (torch.arange(length)[None] - lag[:, None] + reach).flatten()
     total, count = torch.zeros(length + 2 * reach), torch.zeros(length + 2 * reach)
-    total.index_add_(0, at, x.flatten())
-    count.index_add_(0, at, torch.ones(n * length))
+    total.index_add_(0, at, (weight[:, None] * x).flatten())
+    count.index_add_(0, at, weight[:, None].expand(n, length).flatten())
     seen = torch.nonzero(count >= max(1.0, 0.01 * n))[:, 0]
     nearest = torch.arange(len(total)).clamp(int(seen[0]), int(seen[-1]))
-    return (total / count.clamp_min(1))[nearest]
+    return (total / count.clamp_min(1e-6))[nearest]
 
 
 def spline_matrix(n: int) -> Tensor:
@@ -76,38 +100,41 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
         encoder = design.encoder or DenseEncoder(
             length, len(warps), design.n_latent, sample, width=design.width, depth=design.depth
         )
-        decoder = _decoder(design, x, start, sample)
-        return PoseVAE(warps, encoder, decoder, design.likelihood, grid, design.n_latent)
+        free = nuisance(design.nuisance, grid)
+        decoder = _decoder(design, prepared(free, x, start), start, sample)
+        return PoseVAE(warps, encoder, decoder, design.likelihood, grid, design.n_latent, free)
 
 
 @torch.no_grad()
-def start_latents(vae: PoseVAE, x: Tensor, lag: Tensor) -> None:
+def start_latents(vae: PoseVAE, x: Tensor, start: Alignment) -> None:
     """Start the latents where they can do most: the first at the amplitude if that varies by much, the
     others at the principal components of what is then left unexplained."""
     decoder, encoder = vae.decoder, vae.encoder
     if not (isinstance(decoder, Template) and isinstance(encoder, DenseEncoder)):
         return
-    y, seen = moved_back(x, lag)
+    ready = prepared(vae.nuisance, x, start)
+    y, seen = moved_back(ready.x, start.lag)
     mean = vae.likelihood.mean(vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent)))
     first = 0
-    if vae.likelihood.affine and _amplitude_first(decoder, encoder, y, seen, mean):
+    own_gain = vae.nuisance is not None and vae.nuisance.gain
+    if vae.likelihood.affine and not own_gain and _amplitude_first(decoder, encoder, y, seen, mean):
         first, log = 1, (encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0])
-        above = mean - decoder.floor
         y = decoder.floor + (y - decoder.floor) * torch.exp(-log)
-        mean = above + decoder.floor
-    rest = (y - mean) * seen
+    rest = (y - mean) * seen * ready.weight.sqrt()[:, None]
     slope = torch.gradient(mean, dim=1)[0]  # lags are whole samples: what is left of a move is no shape
     rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
     _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)
     per_unit = vae.likelihood.values_at(mean).std() / mean.std().clamp_min(1e-9)  # data to field values
+    shown = mean if vae.nuisance is None else vae.nuisance.plain(mean)  # as the encoder is shown it
+    size = mean.std() / shown.std().clamp_min(1e-9) if own_gain else 1.0
     reach = (len(decoder.base) - x.shape[1]) // 2
     for k in range(first, vae.n_latent):
         component, sd = v[k - first], (s[k - first] / len(x) ** 0.5).clamp_min(1e-3)
         wide = torch.nn.functional.pad(component, (reach, reach))
         decoder.linear[k] = per_unit * sd * spline_coefficients(wide)
-        weight = torch.cat([component, mean[0] * component, component.new_zeros(1)])
+        weight = size * torch.cat([component, shown[0] * component, component.new_zeros(1)])
         encoder.linear.weight[k] = weight / sd
-        encoder.linear.bias[k] = -(mean[0] * component).sum() / sd
+        encoder.linear.bias[k] = -size * (shown[0] * component).sum() / sd
 
 
 def _amplitude_first(decoder: Template, encoder: DenseEncoder, y: Tensor, seen: Tensor, mean: Tensor) -> bool:
@@ -133,13 +160,13 @@ def _prior_sd(design: Design, lag: Tensor, sample: float) -> float:
     return design.shift_sd or max(1.2 * float(lag.double().std(correction=0)), 2.0) * sample
 
 
-def _decoder(design: Design, x: Tensor, start: Alignment, sample: float) -> torch.nn.Module:
+def _decoder(design: Design, ready: Prepared, start: Alignment, sample: float) -> torch.nn.Module:
     if not isinstance(design.decoder, str):
         return design.decoder
     if design.decoder == "coordinate":
         return CoordinateNet(design.n_latent, width=design.width, depth=design.depth)
     reach = start.reach
-    mean = design.likelihood.values_at(aligned_mean(x, start.lag, reach))
+    mean = design.likelihood.values_at(aligned_mean(ready.x, start.lag, reach, ready.weight))
     decoder: Decoder = Template(
         spline_coefficients(mean), 1 + reach * sample, design.n_latent, width=design.width, depth=design.depth
     )

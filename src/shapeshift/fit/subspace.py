@@ -1,7 +1,7 @@
 """Alignment when shapes differ too much for one template: lags and a *subspace* of shapes in turns.
 
-Every signal is explained as ``x_p = sum_k c_k B_{k, p - l} + b`` with coefficients c of either sign, an
-offset b and a lag l of its own. At every lag the best c is closed-form, and the sums over samples are
+Every signal is explained as ``x_p = sum_k c_k B_{k, p - l} + b_p`` with coefficients c of either sign, a
+baseline b and a lag l of its own. At every lag the best c is closed-form, and the sums over samples are
 correlations, as with one template (:mod:`shapeshift.fit.align`, which is the case of one c >= 0). The
 basis B, on a grid wider than the window, follows by least squares; it grows by one component at a time.
 A shape that turns from a dip into a peak lies in a plane, not on a ray: Fano profiles are the sum of an
@@ -15,7 +15,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shapeshift.fit.align import RIDGE, Alignment, correlate, fitting_weight, widen, window_sums
+from shapeshift.fit.align import (
+    RIDGE,
+    Alignment,
+    constant,
+    correlate,
+    fitting_weight,
+    widen,
+    window_sums,
+    windows,
+    without,
+)
 
 TURNS = 4  # of lags and basis, at every rank
 TURNED = 0.03  # share of signals opposite to the mean shape from which on the set has no leading shape
@@ -43,7 +53,7 @@ class _Fit(NamedTuple):
 
 
 def by_subspace(
-    x: Tensor, noise: Tensor, single: Alignment, generator: torch.Generator
+    x: Tensor, noise: Tensor, single: Alignment, generator: torch.Generator, flat: Tensor | None = None
 ) -> Alignment | None:
     """Lags by a plane of shapes, from several first templates, or None where one template does as well.
 
@@ -54,20 +64,23 @@ def by_subspace(
         What one template found; its lags are judged by the same measure, a basis fitted at them.
     generator : torch.Generator
         Picks the signals that serve as first templates.
+    flat : Tensor (m, P), optional
+        Orthonormal rows whose span is the baseline of a signal; a constant by default.
     """
+    flat = constant(x.shape[1]) if flat is None else flat
     if len(x) < 10 * RANK:
         return None
     reach, weight = single.reach, fitting_weight(noise)
     some = torch.randperm(len(x), generator=generator)[:SOME]
-    y, w = x[some], weight[some]
-    energy = (y.var(1) * w).clamp_min(1e-9)
+    y, w = without(x, flat)[some], weight[some]
+    energy = (y.square().mean(1) * w).clamp_min(1e-9)
     strong = torch.multinomial(energy, min(STARTS, len(some)), generator=generator)
     firsts = [f for t in y[strong] for f in (widen(t, reach)[None], with_quadrature(widen(t, reach)))]
-    tries = [grow(y, w, first, reach, RANK) for first in firsts]
+    tries = [grow(x[some], w, first, reach, RANK, flat) for first in firsts]
     best = min(tries, key=lambda s: s.unexplained)
-    if best.unexplained > WORTH * unexplained(y, w, single.lag[some], reach, RANK):
+    if best.unexplained > WORTH * unexplained(x[some], w, single.lag[some], reach, RANK, flat):
         return None
-    found = best_lags(x, best.basis, reach, weight)
+    found = best_lags(x, best.basis, reach, weight, flat)
     along = found.coefficients @ found.coefficients.mean(0)
     turned = bool((along < 0).double().mean() > TURNED)
     return Alignment(found.lag, best.basis[0], reach, best.unexplained, turned)
@@ -83,25 +96,24 @@ def with_quadrature(template: Tensor) -> Tensor:
     return torch.stack([template, torch.fft.irfft(torch.fft.rfft(template) * turn, len(template))])
 
 
-def grow(x: Tensor, weight: Tensor, basis: Tensor, reach: int, rank: int) -> Subspace:
+def grow(x: Tensor, weight: Tensor, basis: Tensor, reach: int, rank: int, flat: Tensor) -> Subspace:
     """Lags of signals x (n, P) from a first basis (r, P + 2 reach), which is grown to ``rank``."""
-    total = ((x - x.mean(1, keepdim=True)).square().sum(1) * weight).sum().clamp_min(1e-30)
+    total = (without(x, flat).square().sum(1) * weight).sum().clamp_min(1e-30)
     for size in range(len(basis), rank + 1):
         if size > len(basis):
-            found = best_lags(x, basis, reach, weight)
-            basis = torch.cat([basis, _next_component(x, weight, basis, found, reach)])
+            found = best_lags(x, basis, reach, weight, flat)
+            basis = torch.cat([basis, _next_component(x, weight, basis, found, reach, flat)])
         for _ in range(TURNS):
-            found = best_lags(x, basis, reach, weight)
-            basis = _centred(fit_basis(x, weight, basis, found, reach), found.lag)
-    found = best_lags(x, basis, reach, weight)
+            found = best_lags(x, basis, reach, weight, flat)
+            basis = _centred(fit_basis(x, weight, basis, found, reach, flat), found.lag)
+    found = best_lags(x, basis, reach, weight, flat)
     return Subspace(found.lag, basis, float(1 - (found.explained * weight).sum() / total))
 
 
-def best_lags(x: Tensor, basis: Tensor, reach: int, weight: Tensor) -> _Fit:
+def best_lags(x: Tensor, basis: Tensor, reach: int, weight: Tensor, flat: Tensor) -> _Fit:
     """The lag of every signal at which the basis explains most, and the coefficients there."""
     n, length = x.shape
-    gram = _grams(basis, length)
-    y = x - x.mean(1, keepdim=True)
+    gram, y = _grams(basis, length, flat), without(x, flat)
     b = correlate(y, basis).flip(2)  # lags increase
     root = torch.linalg.cholesky(gram)
     white = torch.linalg.solve_triangular(root, b.permute(2, 1, 0), upper=False)  # (L, r, n)
@@ -113,27 +125,26 @@ def best_lags(x: Tensor, basis: Tensor, reach: int, weight: Tensor) -> _Fit:
     return _Fit(lags[at], c[..., 0], explained.gather(1, at[:, None])[:, 0])
 
 
-def unexplained(x: Tensor, weight: Tensor, lag: Tensor, reach: int, rank: int) -> float:
+def unexplained(x: Tensor, weight: Tensor, lag: Tensor, reach: int, rank: int, flat: Tensor) -> float:
     """Share of the squares that the best basis of this rank leaves over at given lags."""
-    template = fit_basis_at(x, weight, lag, x.new_ones(len(x), 1), reach, x.mean(1))
-    basis, total = template, ((x - x.mean(1, keepdim=True)).square().sum(1) * weight).sum()
+    template = fit_basis_at(without(x, flat), weight, lag, x.new_ones(len(x), 1), reach)
+    basis, total = template, (without(x, flat).square().sum(1) * weight).sum()
     left = 1.0
     for size in range(1, rank + 1):
         if size > 1:
-            basis = torch.cat([basis, _next_component(x, weight, basis, found, reach)])
+            basis = torch.cat([basis, _next_component(x, weight, basis, found, reach, flat)])
         for _ in range(2):
-            found = _at_lags(x, basis, reach, lag)
-            basis = fit_basis(x, weight, basis, found, reach)
-        found = _at_lags(x, basis, reach, lag)
+            found = _at_lags(x, basis, reach, lag, flat)
+            basis = fit_basis(x, weight, basis, found, reach, flat)
+        found = _at_lags(x, basis, reach, lag, flat)
         left = float(1 - (found.explained * weight).sum() / total.clamp_min(1e-30))
     return left
 
 
-def _at_lags(x: Tensor, basis: Tensor, reach: int, lag: Tensor) -> _Fit:
+def _at_lags(x: Tensor, basis: Tensor, reach: int, lag: Tensor, flat: Tensor) -> _Fit:
     """The same as :func:`best_lags` where the lags are known."""
-    window = _windows(basis, x.shape[1], reach, lag)  # (n, r, P)
-    window = window - window.mean(2, keepdim=True)
-    y = x - x.mean(1, keepdim=True)
+    window = without(windows(basis, x.shape[1], reach, lag).transpose(0, 1), flat)  # (n, r, P)
+    y = without(x, flat)
     gram = window @ window.mT
     gram = gram + RIDGE * gram.diagonal(dim1=1, dim2=2).amax(0).diag()
     b = (window @ y[..., None])[..., 0]
@@ -141,38 +152,35 @@ def _at_lags(x: Tensor, basis: Tensor, reach: int, lag: Tensor) -> _Fit:
     return _Fit(lag, c, (b * c).sum(1))
 
 
-def _grams(basis: Tensor, length: int) -> Tensor:
-    """Products of the centred windows of the basis at every lag, lags increasing: (2 reach + 1, r, r)."""
-    mean = window_sums(basis, length) / length
-    products = window_sums(basis[:, None] * basis[None], length) - length * mean[:, None] * mean[None]
+def _grams(basis: Tensor, length: int, flat: Tensor) -> Tensor:
+    """Products of the windows of the basis at every lag, lags increasing: (2 reach + 1, r, r)."""
+    overlap = correlate(flat, basis)  # (m, r, L)
+    products = window_sums(basis[:, None] * basis[None], length) - (overlap[:, :, None] * overlap[:, None]).sum(0)
     gram = products.permute(2, 0, 1).flip(0)
     size = gram.diagonal(dim1=1, dim2=2).amax(0).clamp_min(1e-12)
     return gram + RIDGE * torch.diag(size)
 
 
-def _windows(basis: Tensor, length: int, reach: int, lag: Tensor) -> Tensor:
-    at = torch.arange(length)[None] - lag[:, None] + reach
-    return basis[:, at].movedim(0, 1)
+def _left(x: Tensor, basis: Tensor, found: _Fit, reach: int) -> tuple[Tensor, Tensor]:
+    """What the basis draws of every signal, and the rest: (n, P) each."""
+    seen = windows(basis, x.shape[1], reach, found.lag)  # (r, n, P)
+    drawn = (found.coefficients.T[..., None] * seen).sum(0)
+    return drawn, x - drawn
 
 
-def _offsets(x: Tensor, basis: Tensor, found: _Fit, reach: int) -> Tensor:
-    mean = window_sums(basis, x.shape[1]) / x.shape[1]
-    return x.mean(1) - (found.coefficients * mean.T[reach - found.lag]).sum(1)
-
-
-def fit_basis(x: Tensor, weight: Tensor, basis: Tensor, found: _Fit, reach: int) -> Tensor:
+def fit_basis(x: Tensor, weight: Tensor, basis: Tensor, found: _Fit, reach: int, flat: Tensor) -> Tensor:
     """Least-squares basis (r, P + 2 reach) at known lags and coefficients, its rows of unit size."""
-    offset = _offsets(x, basis, found, reach)
-    return fit_basis_at(x, weight, found.lag, found.coefficients, reach, offset)
+    drawn, rest = _left(x, basis, found, reach)
+    return fit_basis_at(drawn + without(rest, flat), weight, found.lag, found.coefficients, reach)
 
 
-def fit_basis_at(x: Tensor, weight: Tensor, lag: Tensor, c: Tensor, reach: int, offset: Tensor) -> Tensor:
+def fit_basis_at(x: Tensor, weight: Tensor, lag: Tensor, c: Tensor, reach: int) -> Tensor:
     """The normal equations of every position by themselves; held constant where little was seen."""
     (n, length), rank = x.shape, c.shape[1]
     at = (torch.arange(length)[None] - lag[:, None] + reach).flatten()
     size = length + 2 * reach
     top, bottom = x.new_zeros(size, rank), x.new_zeros(size, rank * rank)
-    rest = (x - offset[:, None])[..., None] * (weight[:, None] * c)[:, None]
+    rest = x[..., None] * (weight[:, None] * c)[:, None]
     top.index_add_(0, at, rest.flatten(0, 1))
     square = (weight[:, None, None] * c[:, :, None] * c[:, None]).flatten(1)
     bottom.index_add_(0, at, square[:, None].expand(n, length, -1).flatten(0, 1))
@@ -186,11 +194,11 @@ def fit_basis_at(x: Tensor, weight: Tensor, lag: Tensor, c: Tensor, reach: int, 
     return basis / basis.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12)
 
 
-def _next_component(x: Tensor, weight: Tensor, basis: Tensor, found: _Fit, reach: int) -> Tensor:
+def _next_component(
+    x: Tensor, weight: Tensor, basis: Tensor, found: _Fit, reach: int, flat: Tensor
+) -> Tensor:
     """First principal component of what the moved-back signals leave over, on the wide grid: (1, C)."""
-    window = _windows(basis, x.shape[1], reach, found.lag)
-    drawn = (found.coefficients[:, None] @ window)[:, 0]
-    rest = (x - _offsets(x, basis, found, reach)[:, None] - drawn) * weight.sqrt()[:, None]
+    rest = without(_left(x, basis, found, reach)[1], flat) * weight.sqrt()[:, None]
     wide = x.new_zeros(len(x), x.shape[1] + 2 * reach)
     wide.scatter_(1, torch.arange(x.shape[1])[None] - found.lag[:, None] + reach, rest)
     _, _, v = torch.linalg.svd(wide, full_matrices=False)

@@ -20,12 +20,11 @@ SMALLEST_GAIN = 1e-3
 
 
 class Solved(NamedTuple):
-    """Gain (n,) and coefficients of the baseline (n, m), and their standard deviations."""
+    """Gain (n,) and baseline (n, P) of signals, and the standard deviation of the gain (n,)."""
 
     gain: Tensor
     gain_sd: Tensor
     baseline: Tensor
-    baseline_sd: Tensor
 
 
 @final
@@ -48,6 +47,12 @@ class Nuisance(nn.Module):
         self.gain = gain
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it consists of, as :func:`nuisance` takes it."""
+        flat = ("baseline",) if len(self.basis) > 1 else ("offset",) if len(self.basis) else ()
+        return (("gain",) if self.gain else ()) + flat
+
+    @property
     def size(self) -> int:
         """Numbers a signal spends on it."""
         return len(self.basis) + self.gain
@@ -55,6 +60,11 @@ class Nuisance(nn.Module):
     def cleared(self, y: Tensor) -> Tensor:
         """What of y (..., P) no baseline can explain."""
         return y - (y @ self.basis.T) @ self.basis
+
+    def seen(self, x: Tensor, noise: Tensor) -> Tensor:
+        """Noise sd and contrast (B, 2) of signals (B, P), the contrast without their baselines."""
+        power = self.cleared(x).square().mean(1) - noise[:, 0].square()
+        return torch.stack([noise[:, 0], power.clamp_min(0).sqrt()], 1)
 
     def plain(self, x: Tensor) -> Tensor:
         """Signals (B, P) without baseline and, where there is a gain, of unit size: what an encoder sees."""
@@ -75,15 +85,21 @@ class Nuisance(nn.Module):
             dv = g[:, None] * (dv - along * v[:, None])
         return x - self.cleared(x) + g * v, dv
 
-    def solved(self, x: Tensor, values: Tensor, scale: Tensor) -> Solved:
-        """Gain and baseline at values (n, P), with error bars for noise of sd ``scale`` (n,)."""
-        v = self.cleared(values)
+    def solved(self, x: Tensor, values: Tensor, slopes: Tensor, covariance: Tensor, sd: Tensor) -> Solved:
+        """Gain and baseline at the values (n, P) of theta, whose slopes are (n, d, P) and whose covariance is
+        (n, d, d), for noise of sd ``sd`` (n,).
+
+        The gain's error bar: what the noise does to it at known theta, and what theta's own error does.
+        """
+        v, dv = self.cleared(values), self.cleared(slopes)
         g = self._gain(x, v)
-        gain_sd = scale / v.square().sum(1).sqrt().clamp_min(1e-12) if self.gain else torch.zeros_like(scale)
-        overlap = values @ self.basis.T
-        beta = x @ self.basis.T - g * overlap
-        beta_sd = (scale.square()[:, None] + (gain_sd[:, None] * overlap).square()).sqrt()
-        return Solved(g[:, 0].expand(len(x)), gain_sd, beta, beta_sd)
+        baseline = (x - g * values) @ self.basis.T @ self.basis
+        if not self.gain:
+            return Solved(g[:, 0].expand(len(x)), torch.zeros_like(sd), baseline)
+        power = v.square().sum(1).clamp_min(1e-12)
+        along = -g * (dv @ v[..., None])[..., 0] / power[:, None]  # d gain / d theta
+        variance = sd.square() / power + torch.einsum("ni,nij,nj->n", along, covariance, along)
+        return Solved(g[:, 0], variance.sqrt(), baseline)
 
     def _gain(self, x: Tensor, v: Tensor) -> Tensor:
         if not self.gain:
