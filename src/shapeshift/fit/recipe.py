@@ -82,6 +82,8 @@ def fit(
     with torch.no_grad():
         q = vae.encode(x[some], start.lag[some])
     bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
+    refined = infer(vae, bank, x[some], noise[some]).refined
+    vae.likelihood.settle(x[some], refined.values, noise[some])
     theta = infer(vae, bank, x[some], noise[some]).refined.theta
     bank = bank_of(theta, vae.n_pose, start.reach)
     return Fitted(

@@ -26,6 +26,7 @@ from torch.distributions import (
 )
 
 SMALLEST = 1e-4  # no sample is known better than this, in units of the whole set's sd
+SMALLEST_MISFIT = 1e-3  # share of the contrast
 PRIOR_DOF = 2.0  # weight, in samples, of the assumed noise against that of the residuals
 
 
@@ -73,6 +74,10 @@ class Likelihood(nn.Module, ABC):
         """Variance of the residuals over the one that was assumed, (B,); 1 where noise is not free."""
         return torch.ones_like(noise[:, 0])
 
+    def settle(self, x: Tensor, values: Tensor, noise: Tensor) -> None:
+        """Fit the likelihood's own numbers to refined values: while training they also had to cover what
+        the encoder alone leaves over. Nothing to do where there are none."""
+
     def log_prob(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         """log p(x | v) of every signal, summed over its samples: (B,)."""
         return self(values, noise).log_prob(x).sum(-1)
@@ -107,6 +112,16 @@ class _WithMisfit(Likelihood):
         square = ((x - values) / self.scale(noise)).square()
         total = (self.robust_weight(square) * square).sum(1)
         return (total + PRIOR_DOF) / (x.shape[1] - n_parameters + PRIOR_DOF)
+
+    @torch.no_grad()
+    def settle(self, x: Tensor, values: Tensor, noise: Tensor) -> None:
+        start = float(self.log_misfit)
+        tries = torch.linspace(math.log(SMALLEST_MISFIT), max(0.0, start), 80).tolist()
+        fits = []
+        for log_misfit in tries:
+            self.log_misfit.fill_(log_misfit)
+            fits.append(float(self.log_prob(x, values, noise).sum()))
+        self.log_misfit.fill_(tries[fits.index(max(fits))])
 
     def robust_weight(self, square: Tensor) -> Tensor:
         """Weight of a squared standardised residual in the estimate of the scale."""
