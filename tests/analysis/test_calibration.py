@@ -102,7 +102,7 @@ def test_no_leak_into_latents_that_are_not_used():
 class Known:
     """Stands in for a fitted model of Gaussian lines, with errors of so many bounds and bars of so many."""
 
-    warps, axis_step_, noise = ("shift",), STEP, 0.05
+    warps, likelihood, axis_step_, noise, shift_sd_ = ("shift",), "gaussian", STEP, 0.05, 3.0
 
     def __init__(self, error=1.0, claimed=1.0):
         self.error, self.claimed, self.rng = error, claimed, np.random.default_rng(5)
