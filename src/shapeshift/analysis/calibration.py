@@ -13,6 +13,7 @@ from shapeshift.data.coordinates import as_stack
 
 ONE_SIGMA = 0.99446  # a central interval of 68 % is so many sd wide to each side
 TWO_SIGMA = 1.95996  # and one of 95 %
+STILL = 0.1  # samples of prior sd below which a model moves nothing
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def calibrate(
     -------
     Calibration, or None for a model that moves nothing and where fewer than 10 signals are fit for it
     """
-    if not m.warps:
+    if not m.warps or m.shift_sd_ < STILL * m.axis_step_:
         return None
     rng = np.random.default_rng(random_state)
     values = as_stack(X).values
