@@ -192,22 +192,30 @@ def _advantage(found: Sequence[Candidate], samples: int) -> tuple[float, float]:
     moving, still = _rivals(found)
     gains = samples * np.log(still.errors / moving.errors)
     scatter = 2 * float(gains.std()) / np.sqrt(len(gains))
-    return still.cost - moving.cost, max(_tie(samples), scatter)
+    return still.cost - moving.cost, max(_one_number(samples), scatter)
+
+
+def _one_number(samples: int) -> float:
+    """Nats that a free number of a signal costs."""
+    return 0.5 * float(np.log(samples))
 
 
 def _tie(samples: int) -> float:
     """Nats within which two candidates explain a signal about equally."""
-    return TIE * samples + 0.5 * float(np.log(samples))
+    return TIE * samples + _one_number(samples)
 
 
 def _shifts(advantage: float, margin: float, found: Sequence[Candidate], split: Split) -> bool | None:
     """Whether signals shift; None where it cannot be told."""
+    samples = split.held.shape[1]
+    if cheapest(found, STILL).cost < cheapest(found, MOVING).cost - _tie(samples):
+        return False  # at any number of numbers
     if advantage > margin:
         return True
     p = cheapest(found, ["shift-vae"]).model.posterior(split.held)  # type: ignore[union-attr]
     low, high = np.percentile(p.shift, (10, 90))
     resolved = (high - low) / 2.563 > RESOLVED * np.median(p.shift_sd)
-    return None if resolved and advantage > -0.5 * np.log(split.held.shape[1]) else False
+    return None if resolved and advantage > -_one_number(samples) else False
 
 
 def _simplest(found: Sequence[Candidate], samples: int, *, still: bool) -> Candidate:
