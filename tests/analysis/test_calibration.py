@@ -121,6 +121,9 @@ def test_leak_back_is_the_share_of_the_squared_error_that_comes_with_the_shape(s
 def test_another_zero_and_lost_signals_are_no_leak_back():
     first, second, moved, _, _ = pairs(lost=0.05)
     assert leak_back(first, second, np.full_like(moved, 3.0), moved + 3.0) < 0.05
+    for p in (first, second):
+        p.shift[:100] += 1000.0  # both on the same wrong feature
+    assert leak_back(first, second, np.zeros_like(moved), moved) < 0.05
 
 
 class Known:
@@ -181,6 +184,12 @@ def test_calibrate_has_nothing_to_say_of_a_model_that_moves_nothing():
 def test_a_prior_that_allows_no_move_moves_nothing():
     model = Known()
     model.shift_sd_ = 0.01 * STEP
+    assert calibrate(model, model.generate(np.zeros((40, 1)))) is None
+
+
+def test_a_likelihood_without_free_noise_or_draws_has_none():
+    model = Known()
+    model.likelihood = "continuous-bernoulli"
     assert calibrate(model, model.generate(np.zeros((40, 1)))) is None
 
 

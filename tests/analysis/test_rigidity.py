@@ -53,6 +53,12 @@ def test_slopes_between_are_measured():
     assert abs(found.slope[k] - 0.5) < 0.1
 
 
+def test_windows_with_next_to_nothing_decide_nothing():
+    shift = RNG.uniform(-10, 10, 400)
+    found = rigidity(line(60 + shift) + 1e-3 * line(10), shift)
+    assert not found.decided[found.centre < 20].any()
+
+
 def test_where_nothing_moves_nothing_is_held_against_it():
     signals = line(60, RNG.uniform(2, 6, 400))
     for shift in (np.zeros(400), 0.01 * RNG.normal(size=400), RNG.uniform(-20, 20, 400)):

@@ -285,10 +285,13 @@ def test_compare_for_people_is_a_table_and_a_sentence(data: Path, compared: list
     assert done.exit_code == 0, done.stderr
     assert compared == [((90, 100), 3, 5)]
     lines = done.stdout.splitlines()
-    assert [line.split()[-4:] for line in lines if line.startswith("PCA with 12")] == [
+    assert [line.split()[-4:] for line in lines if line.strip().startswith("PCA with 12")] == [
         ["12", "1.21", "47.6", "0.1"]
     ]
-    assert any(line.startswith("the shift-VAE with 2 shape latents") and "363.5" in line for line in lines)
+    assert any(
+        " ".join(line.split()).startswith("→ the shift-VAE with 2 shape latents 3 1.43 43.8 363.5")
+        for line in lines
+    )
     assert "9 signals held out" in done.stdout
     assert lines[-1] == "The signals shift."
     assert "peaks.npz" in done.stderr

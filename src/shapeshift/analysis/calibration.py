@@ -173,15 +173,18 @@ def calibrate(
 
     Returns
     -------
-    Calibration, or None for a model that moves nothing and where fewer than 10 signals are fit for it
+    Calibration, or None for a model that moves nothing, where fewer than 10 signals are fit for it, and
+    for the continuous Bernoulli likelihood, whose noise is not known apart from its signal
     """
+    if m.likelihood == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean
+        return None
     if not m.warps or m.shift_sd_ < STILL * m.axis_step_:
         return None
     rng = np.random.default_rng(random_state)
     values = as_stack(X).values
     values = values[rng.permutation(len(values))[:most]]
     p = m.posterior(values)
-    good = np.flatnonzero((p.flags == "") & (p.noise_sd > 0))
+    good = np.flatnonzero((p.flags == "") & (p.noise_sd > 0) & np.isfinite(p.shift))
     if len(good) < 10:
         return None
     rows = rng.choice(good, size=n, replace=len(good) < n)
@@ -211,7 +214,8 @@ def _with_residuals(
     gain = np.asarray(m.amplitudes(values))
     drawn, jacobian = described(m, p.shift, p.z)
     drawn, jacobian = drawn * gain[:, :1] + gain[:, 1:], jacobian * gain[:, :1, None]
-    variance = p.noise_sd[:, None, None] ** 2
+    drawn, jacobian = np.nan_to_num(drawn), np.nan_to_num(jacobian)
+    variance = np.nan_to_num(p.noise_sd, nan=1.0)[:, None, None] ** 2
     penalty = variance * prior_precision(m, p.z.shape[1])
     _, root = inverse_of(np.einsum("npi,npj->nij", jacobian, jacobian) + penalty)
     # the residuals lack the noise that the fit took for signal, of covariance sigma^2 J (J'J + ...)^-1 J'
@@ -228,7 +232,7 @@ _DRAWS = {
 }
 _SPREADS = {
     "poisson": lambda mean: np.sqrt(np.maximum(mean, 1e-6)),
-    "bernoulli": lambda mean: np.sqrt(np.maximum(mean * (1 - mean), 1e-6)),
+    "bernoulli": lambda mean: np.sqrt(np.maximum(mean * (1 - mean), 1e-2)),
 }
 
 

@@ -48,11 +48,13 @@ def print_comparison(found: Comparison) -> None:
     from rich.table import Table
 
     table = Table(caption=_CAPTION.format(found.n_held), caption_justify="left", box=None, pad_edge=False)
+    table.add_column("")
     table.add_column("explanation")
     for name in ("numbers", "error", "nats", "evidence", "seconds"):
         table.add_column(name, justify="right")
     for c in found.candidates:
-        table.add_row(*_row(c), style="bold" if c is found.recommended else None)
+        chosen = c is found.recommended
+        table.add_row("→" if chosen else "", *_row(c), style="bold" if chosen else None)
     console = Console()
     console.print(table)
     console.print(f"\n{found.sentence}", highlight=False, markup=False, soft_wrap=True)
@@ -61,7 +63,7 @@ def print_comparison(found: Comparison) -> None:
 _CAPTION = (
     "{} signals held out. numbers: free ones of a signal; error: of a sample predicted from the others, "
     "over the noise; nats: what error and numbers cost together, the less the better; evidence: mean "
-    "log evidence."
+    "log evidence. The arrow marks the simplest that does the job."
 )
 
 
