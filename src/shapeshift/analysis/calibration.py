@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from shapeshift.analysis.collapse import active_latents
-from shapeshift.analysis.tangent import described, inverse_of, prior_precision
+from shapeshift.analysis.tangent import described, inverse_of
 from shapeshift.data.coordinates import as_stack
 
 ONE_SIGMA = 0.99446  # a central interval of 68 % is so many sd wide to each side
@@ -157,7 +157,7 @@ def calibrate(
     Every pair is the reconstruction of one signal at its own place and at one a known displacement
     away (to the place of yet another), each with the noise of another signal of like noise, scaled to
     its own: real noise, its spikes and correlations included. That noise is what the fit left over
-    and, drawn anew, what it took for signal. Where the
+    and, drawn anew, what a change of place, shape, gain or offset could explain. Where the
     likelihood says how values scatter (counts, bits), each is a draw from it instead. Either way the
     model has seen none of these signals, even where it was fitted to those they are made of.
 
@@ -215,12 +215,14 @@ def _with_residuals(
     drawn, jacobian = described(m, p.shift, p.z)
     drawn, jacobian = drawn * gain[:, :1] + gain[:, 1:], jacobian * gain[:, :1, None]
     drawn, jacobian = np.nan_to_num(drawn), np.nan_to_num(jacobian)
-    variance = np.nan_to_num(p.noise_sd, nan=1.0)[:, None, None] ** 2
-    penalty = variance * prior_precision(m, p.z.shape[1])
-    _, root = inverse_of(np.einsum("npi,npj->nij", jacobian, jacobian) + penalty)
-    # the residuals lack the noise that the fit took for signal, of covariance sigma^2 J (J'J + ...)^-1 J'
-    taken = np.einsum("npi,nij,nj->np", jacobian, root, rng.normal(size=(len(values), root.shape[2])))
-    noise = (values - drawn) / np.maximum(p.noise_sd, 1e-300)[:, None] + taken
+    # residuals lack noise along what a fit can do, and hold misfit along a gain and an offset, which is
+    # the signal's own: there, noise is drawn anew
+    own = np.concatenate([jacobian, drawn[..., None], np.ones_like(drawn)[..., None]], -1)
+    _, root = inverse_of(np.einsum("npi,npj->nij", own, own))
+    basis = np.einsum("npi,nij->npj", own, root)  # orthonormal
+    noise = np.nan_to_num((values - drawn) / np.maximum(p.noise_sd, 1e-300)[:, None])
+    anew = rng.normal(size=(len(values), basis.shape[2])) - np.einsum("npj,np->nj", basis, noise)
+    noise = noise + np.einsum("npj,nj->np", basis, anew)
     like = _alike(p.noise_sd, good, rows, rng)
     return [c + p.noise_sd[rows, None] * noise[k] for c, k in zip(clean, like, strict=True)]
 
