@@ -16,6 +16,7 @@ _HOMES = {
     "ShiftVAE": "shapeshift.fit.estimators",
     "Posterior": "shapeshift.fit.posterior",
     "load": "shapeshift.fit.loading",
+    "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",
     "plot": "shapeshift.show.plots",
 }

@@ -7,7 +7,7 @@ import pytest
 
 import shapeshift as ss
 from shapeshift.analysis import calibrate, calibration_of, matched_filter_bound
-from shapeshift.analysis.calibration import leak
+from shapeshift.analysis.calibration import leak, leak_back
 
 X = np.linspace(-12, 12, 241)
 STEP = X[1] - X[0]
@@ -37,6 +37,14 @@ def test_the_bound_scales_with_noise_and_axis():
     assert np.allclose(matched_filter_bound(signal, STEP, np.array([0.1, 0.3])), base * [1, 3])
     assert np.allclose(matched_filter_bound(signal, 5 * STEP, 0.1), 5 * base)
     assert matched_filter_bound(np.ones((1, 50)), 1.0, 0.1)[0] > 1e100  # nothing to see, nothing known
+
+
+def test_noise_may_differ_from_sample_to_sample():
+    signal = np.exp(-(X[None] ** 2) / 2)
+    same = matched_filter_bound(signal, STEP, np.full((1, len(X)), 0.1))
+    assert np.allclose(same, matched_filter_bound(signal, STEP, 0.1))
+    half = np.where(X > 0, 0.1, 1e9)  # one flank lost
+    assert np.allclose(matched_filter_bound(signal, STEP, half[None]), np.sqrt(2) * same, rtol=1e-3)
 
 
 def pairs(n=4000, sd=1.0, claimed=1.0, leaked=0.0, lost=0.0, seed=0):
@@ -99,10 +107,29 @@ def test_no_leak_into_latents_that_are_not_used():
     assert leak(first, second, again) == 0.0
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.8])
+def test_leak_back_is_the_share_of_the_squared_error_that_comes_with_the_shape(share):
+    first, second, moved, bound, again = pairs()
+    bias = np.sqrt(share) * np.sign(first.z[:, 0])
+    for p in (first, second):
+        p.shift = np.sqrt(1 - share) * (p.shift - (p is second) * moved) + (p is second) * moved + bias
+    found = calibration_of(first, second, moved, bound, again, at=np.zeros(len(moved)))
+    assert abs(found.leak_back - share) < 0.04
+    assert calibration_of(first, second, moved, bound, again).leak_back is None
+
+
+def test_another_zero_and_lost_signals_are_no_leak_back():
+    first, second, moved, _, _ = pairs(lost=0.05)
+    assert leak_back(first, second, np.full_like(moved, 3.0), moved + 3.0) < 0.05
+    for p in (first, second):
+        p.shift[:100] += 1000.0  # both on the same wrong feature
+    assert leak_back(first, second, np.zeros_like(moved), moved) < 0.05
+
+
 class Known:
     """Stands in for a fitted model of Gaussian lines, with errors of so many bounds and bars of so many."""
 
-    warps, axis_step_, noise = ("shift",), STEP, 0.05
+    warps, likelihood, axis_step_, noise, shift_sd_ = ("shift",), "gaussian", STEP, 0.05, 3.0
 
     def __init__(self, error=1.0, claimed=1.0):
         self.error, self.claimed, self.rng = error, claimed, np.random.default_rng(5)
@@ -152,3 +179,54 @@ def test_calibrate_sees_what_a_model_is_like(error, claimed):
 def test_calibrate_has_nothing_to_say_of_a_model_that_moves_nothing():
     signals, _ = ss.synthetic.article(n=40, seed=0)
     assert calibrate(ss.ShiftVAE(warps=(), epochs=2).fit(signals), signals) is None
+
+
+def test_a_prior_that_allows_no_move_moves_nothing():
+    model = Known()
+    model.shift_sd_ = 0.01 * STEP
+    assert calibrate(model, model.generate(np.zeros((40, 1)))) is None
+
+
+def test_a_likelihood_without_free_noise_or_draws_has_none():
+    model = Known()
+    model.likelihood = "continuous-bernoulli"
+    assert calibrate(model, model.generate(np.zeros((40, 1)))) is None
+
+
+def test_counts_are_drawn_anew():
+    model = Known()
+    model.likelihood, seen, posterior = "poisson", [], model.posterior
+    model.generate = lambda z, shift=0.0: 30 * Known.generate(model, z, shift) + 2
+    model.posterior = lambda signals: seen.append(np.asarray(signals)) or posterior(signals)
+    counts = np.random.default_rng(3).poisson(model.generate(np.zeros((60, 1)), np.linspace(-5, 5, 60)))
+    assert calibrate(model, counts.astype(float), n=100).n == 100
+    assert len(seen) == 4
+    assert all((s == s.round()).all() and s.min() >= 0 for s in seen)
+    assert not np.array_equal(seen[1], seen[3])  # another draw
+
+
+def test_no_more_signals_are_looked_at_than_asked():
+    model, seen = Known(), []
+    posterior = model.posterior
+    model.posterior = lambda signals: seen.append(len(signals)) or posterior(signals)
+    at = np.random.default_rng(1).uniform(-6, 6, size=300)
+    signals = model.generate(np.zeros((300, 1)), at) + 0.05 * np.random.default_rng(2).normal(
+        size=(300, len(X))
+    )
+    calibrate(model, signals, n=70, most=50)
+    assert seen == [50, 70, 70, 70]
+
+
+@pytest.mark.parametrize(("family", "normalise"), [("article", None), ("doublet", None), ("article", "max")])
+def test_known_displacements_added_to_signals_tell_what_true_pairs_tell(family, normalise):
+    signals, _ = ss.synthetic.sample(family, 1000, 0)
+    known = ss.synthetic.pairs(family, 1500, 1)
+    model = ss.ShiftVAE(normalise=normalise, random_state=0).fit(signals)
+    first, second = model.posterior(known.first), model.posterior(known.second)
+    truth = calibration_of(first, second, known.moved, known.bound, first)
+    found = calibrate(model, signals, n=1500)
+    assert abs(found.efficiency / truth.efficiency - 1) < 0.12
+    assert abs(found.coverage68 - truth.coverage68) < 0.08
+    assert abs(found.coverage95 - truth.coverage95) < 0.03
+    assert found.leak < 0.01
+    assert found.leak_back < 0.1

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from shapeshift import ShapeshiftError
+from shapeshift.analysis.calibration import Calibration
 from shapeshift.analysis.doubts import Doubt, doubts
 from shapeshift.fit.posterior import Posterior
 
@@ -183,7 +184,7 @@ def test_signals_without_noise_can_be_judged():
     ],
 )
 def test_dishonest_error_bars_are_told(coverage, says):
-    c = SimpleNamespace(coverage68=coverage[0], coverage95=coverage[1], efficiency=1.0, n=700)
+    c = Calibration(coverage[0], coverage[1], 1.0, 0.0, 0.0, 700)
     told = raised(calibration=c)["coverage"].sentence
     assert says in told
     assert f"in {100 * coverage[0]:.0f} %" in told
@@ -191,7 +192,7 @@ def test_dishonest_error_bars_are_told(coverage, says):
 
 
 def test_honest_error_bars_are_not_doubted():
-    c = SimpleNamespace(coverage68=0.66, coverage95=0.94, efficiency=1.0, n=700)
+    c = Calibration(0.66, 0.94, 1.0, 0.0, 0.0, 700)
     assert raised(calibration=c) == {}
 
 
@@ -208,3 +209,22 @@ def test_maps_are_taken_as_they_are():
 def test_another_set_of_signals_is_refused():
     with pytest.raises(ShapeshiftError, match="got 10 signals and the posterior of 400"):
         doubts(Fit(), signals()[:10], posterior())
+
+
+@pytest.mark.parametrize(
+    ("leak", "back", "n", "codes"),
+    [
+        (0.0, 0.0, 1000, set()),
+        (0.019, 0.09, 1000, set()),
+        (0.03, 0.0, 1000, {"leak"}),
+        (0.0, 0.3, 1000, {"leak-back"}),
+        (0.0, 0.3, 50, set()),  # within the error of so few
+        (0.0, None, 1000, set()),
+    ],
+)
+def test_leaks_are_told_beyond_what_can_be_neglected(leak, back, n, codes):
+    found = raised(calibration=Calibration(0.68, 0.95, 1.0, 0.0, leak, n, back))
+    assert set(found) == codes
+    for doubt in found.values():
+        assert doubt.severity == "look"
+        assert f"{100 * max(leak, back or 0):.2g} %" in doubt.sentence

@@ -3,13 +3,13 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from shapeshift import ShapeshiftError
 from shapeshift.analysis.baselines import pca
+from shapeshift.analysis.calibration import Calibration
 from shapeshift.show.page import Page, Picture, Section, write_page
 from shapeshift.show.report import _drawn, write_report
 from shapeshift.show.style import sheet
@@ -58,7 +58,7 @@ def of_series(case, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_map(map_case, tmp_path_factory):
-    cal = SimpleNamespace(coverage68=0.68, coverage95=0.95, efficiency=1.02, n=300)
+    cal = Calibration(0.68, 0.951, 1.02, 0.004, 0.003, 300, 0.05)
     return report(map_case, tmp_path_factory.mktemp("map"), calibration=cal, baselines=[pca(map_case[0], 4)])
 
 
@@ -82,6 +82,19 @@ def test_a_fit_without_doubts_says_so(case, tmp_path, unpainted):
     sound = replace(p, flags=np.full(len(p.shift), ""), z=np.random.default_rng(2).normal(size=p.z.shape))
     sound = replace(sound, z_sd=np.full(p.z.shape, 0.1))
     assert "No doubts" in report((X, sound, replace(m, found=sound)), tmp_path).text
+
+
+def test_known_displacements_are_told_in_numbers(of_map, of_series):
+    for words in (
+        "300 pairs of signals",
+        "hold it in 68.0 %, 95 % intervals in 95.1 %",
+        "1.02 times the least",
+        "0.4 % of the pairs are off",
+        "0.3 % of the spread of a shape latent",
+        "5 % of the squared error of a shift",
+    ):
+        assert words in of_map.text
+    assert "How far to trust" not in of_series.text
 
 
 def test_nothing_is_fetched_from_elsewhere(of_map):

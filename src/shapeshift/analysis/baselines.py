@@ -154,13 +154,13 @@ def correlation(X: Any, x: Any = None, *, iterations: int = 10) -> np.ndarray:
     lags = np.zeros(len(centred))
     template = centred.mean(0)
     for _ in range(iterations):
-        lags = _best_lags(centred, template)
+        lags = best_lags(centred, template)
         lags -= lags.mean()
         template = _moved_mean(centred, lags)
     return lags * stack.axis.step
 
 
-def _best_lags(signals: np.ndarray, template: np.ndarray) -> np.ndarray:
+def best_lags(signals: np.ndarray, template: np.ndarray) -> np.ndarray:
     """Lag (N,) in samples of the highest correlation sum_p x_(p + lag) T_p, between samples too."""
     length = len(template)
     size = next_fast_len(2 * length, real=True)

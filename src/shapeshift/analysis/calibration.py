@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from shapeshift.analysis.collapse import active_latents
+from shapeshift.analysis.tangent import described, inverse_of
+from shapeshift.data.coordinates import as_stack
 
 ONE_SIGMA = 0.99446  # a central interval of 68 % is so many sd wide to each side
 TWO_SIGMA = 1.95996  # and one of 95 %
+STILL = 0.1  # samples of prior sd below which a model moves nothing
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Calibration:
         as a share of their spread: 0 is none, 1 is all (largest over active latents).
     n : int
         Number of pairs.
+    leak_back : float or None
+        Share of the squared errors of a shift, in units of their error bars, that comes with the
+        shape, see `leak_back`; None where the place of the first signals is not known.
     """
 
     coverage68: float
@@ -38,6 +44,7 @@ class Calibration:
     lost: float
     leak: float
     n: int
+    leak_back: float | None = None
 
 
 def matched_filter_bound(signal: np.ndarray, step: float, noise_sd: Any) -> np.ndarray:
@@ -52,7 +59,7 @@ def matched_filter_bound(signal: np.ndarray, step: float, noise_sd: Any) -> np.n
         Noise-free signals.
     step : float
         Distance of two samples, in the units the bound is wanted in.
-    noise_sd : float or ndarray (n,)
+    noise_sd : float, ndarray (n,), or ndarray (n, P) where it differs from sample to sample
 
     Returns
     -------
@@ -69,10 +76,21 @@ def matched_filter_bound(signal: np.ndarray, step: float, noise_sd: Any) -> np.n
 
     at = step * np.arange(signal.shape[1])
     slope = CubicSpline(at, signal, axis=1)(at, 1)
-    return np.asarray(noise_sd) / np.maximum(np.linalg.norm(slope, axis=1), 1e-300)
+    sd = np.asarray(noise_sd)
+    if sd.ndim == 2:
+        return 1 / np.maximum(np.linalg.norm(slope / sd, axis=1), 1e-300)
+    return sd / np.maximum(np.linalg.norm(slope, axis=1), 1e-300)
 
 
-def calibration_of(first: Any, second: Any, moved: np.ndarray, bound: np.ndarray, again: Any) -> Calibration:
+def calibration_of(
+    first: Any,
+    second: Any,
+    moved: np.ndarray,
+    bound: np.ndarray,
+    again: Any,
+    *,
+    at: np.ndarray | None = None,
+) -> Calibration:
     """Judge posteriors of pairs whose displacement is known.
 
     Parameters
@@ -83,6 +101,8 @@ def calibration_of(first: Any, second: Any, moved: np.ndarray, bound: np.ndarray
         True displacement, and the bound on the sd of its estimate, in axis units.
     again : Posterior
         Of the first signals in another draw of noise, for the leak.
+    at : ndarray (n,), optional
+        True shifts of the first signals, for the leak back.
     """
     error = second.shift - first.shift - moved
     sd = np.hypot(first.shift_sd, second.shift_sd)
@@ -94,6 +114,7 @@ def calibration_of(first: Any, second: Any, moved: np.ndarray, bound: np.ndarray
         lost=float(np.mean(np.abs(error) > 10 * bound)),
         leak=leak(first, second, again),
         n=len(error),
+        leak_back=None if at is None else leak_back(first, second, at, at + moved),
     )
 
 
@@ -111,49 +132,110 @@ def leak(first: Any, second: Any, again: Any) -> float:
     return float(max(shares[used].max(), 0.0))
 
 
-def calibrate(m: Any, X: Any, *, n: int = 500, random_state: int = 0) -> Calibration | None:
+def leak_back(first: Any, second: Any, at: np.ndarray, to: np.ndarray) -> float:
+    """Leak of shape into position: <e e'> / <(e^2 + e'^2) / 2>, with the errors e and e' of a pair's shifts.
+
+    The pair has one shape, two positions and two draws of noise, so that what its errors have in common
+    comes with the shape: the intraclass correlation (Fisher 1925, Statistical Methods for Research
+    Workers, ch. 7). Errors are those of the shifts themselves, known at ``at`` and ``to`` (n,), less
+    their mean and in units of their error bars; those over 10 bars are lost, not leaked, and left out.
+    0 is none, 1 is all; with n pairs its own sd is about 1 / sqrt(n).
+    """
+    errors = np.stack([(first.shift - at) / first.shift_sd, (second.shift - to) / second.shift_sd])
+    errors = errors[:, (np.abs(errors - np.median(errors)) < 10).all(0)]
+    if errors.shape[1] < 2:
+        return 0.0
+    errors = errors - errors.mean()
+    return float(max((errors[0] * errors[1]).mean() / max((errors**2).mean(), 1e-300), 0.0))
+
+
+def calibrate(
+    m: Any, X: Any, *, n: int = 1000, most: int = 1000, random_state: int = 0
+) -> Calibration | None:
     """Known displacements added to the user's own signals, and what the model makes of them.
 
     Every pair is the reconstruction of one signal at its own place and at one a known displacement
-    away (to the place of yet another), each with the residuals of another signal of like noise,
-    scaled to the noise of its own: real noise, its spikes and correlations included.
+    away (to the place of yet another), each with the noise of another signal of like noise, scaled to
+    its own: real noise, its spikes and correlations included. That noise is what the fit left over
+    and, drawn anew, what a change of place, shape, gain or offset could explain. Where the
+    likelihood says how values scatter (counts, bits), each is a draw from it instead. Either way the
+    model has seen none of these signals, even where it was fitted to those they are made of.
 
     Parameters
     ----------
     m : ShiftVAE
         Fitted, with a warp.
     X : signals as ``m.posterior`` takes them
-        Preferably not those it was fitted to.
     n : int
         Number of pairs.
+    most : int
+        Signals they are made of, at most; drawn at random.
 
     Returns
     -------
-    Calibration, or None for a model that moves nothing
+    Calibration, or None for a model that moves nothing, where fewer than 10 signals are fit for it, and
+    for the continuous Bernoulli likelihood, whose noise is not known apart from its signal
     """
-    p = m.posterior(X)
-    if not m.warps:
+    if m.likelihood == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean
+        return None
+    if not m.warps or m.shift_sd_ < STILL * m.axis_step_:
         return None
     rng = np.random.default_rng(random_state)
-    good = np.flatnonzero((p.flags == "") & (p.noise_sd > 0))
+    values = as_stack(X).values
+    values = values[rng.permutation(len(values))[:most]]
+    p = m.posterior(values)
+    good = np.flatnonzero((p.flags == "") & (p.noise_sd > 0) & np.isfinite(p.shift))
     if len(good) < 10:
         return None
     rows = rng.choice(good, size=n, replace=len(good) < n)
-    values = np.asarray(X, dtype=float).reshape(len(p), -1)
-    rest = values - np.asarray(m.reconstruct(X), dtype=float).reshape(values.shape)
-    rest = (rest - rest.mean(1, keepdims=True)) / np.maximum(rest.std(1, keepdims=True), 1e-300)
-    # a fit's residuals lack what it explained, at their own place: put them back at another
-    at = (np.arange(rest.shape[1]) + rng.integers(rest.shape[1], size=(len(rest), 1))) % rest.shape[1]
-    rest = np.take_along_axis(rest, at, axis=1)
-    like = _alike(p.noise_sd, good, rows, rng)
     moved = p.shift[rng.permutation(rows)] - p.shift[rows]
-    gain = np.asarray(m.amplitudes(X))[rows]
+    gain = np.asarray(m.amplitudes(values))[rows]
     places = (p.shift[rows], p.shift[rows] + moved, p.shift[rows])
     clean = [m.generate(p.z[rows], shift=s) * gain[:, :1] + gain[:, 1:] for s in places]
-    noisy = [c + p.noise_sd[rows, None] * rest[k] for c, k in zip(clean, like, strict=True)]
+    if m.likelihood in _DRAWS:
+        noisy, sd = [_DRAWS[m.likelihood](c, rng) for c in clean], [_SPREADS[m.likelihood](c) for c in clean]
+    else:
+        noisy, sd = _with_residuals(m, values, p, good, rows, clean, rng), [p.noise_sd[rows]] * 3
     found = [m.posterior(y) for y in noisy]
-    bounds = [matched_filter_bound(c, m.axis_step_, p.noise_sd[rows]) for c in clean[:2]]
-    return calibration_of(found[0], found[1], moved, np.hypot(*bounds), found[2])
+    bound = np.hypot(*(matched_filter_bound(c, m.axis_step_, s) for c, s in zip(clean[:2], sd, strict=False)))
+    return calibration_of(found[0], found[1], moved, bound, found[2], at=places[0])
+
+
+def _with_residuals(
+    m: Any,
+    values: np.ndarray,
+    p: Any,
+    good: np.ndarray,
+    rows: np.ndarray,
+    clean: list[np.ndarray],
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """Clean signals (n, P) of ``rows`` with the residuals of signals of like noise."""
+    gain = np.asarray(m.amplitudes(values))
+    drawn, jacobian = described(m, p.shift, p.z)
+    drawn, jacobian = drawn * gain[:, :1] + gain[:, 1:], jacobian * gain[:, :1, None]
+    drawn, jacobian = np.nan_to_num(drawn), np.nan_to_num(jacobian)
+    # residuals lack noise along what a fit can do, and hold misfit along a gain and an offset, which is
+    # the signal's own: there, noise is drawn anew
+    own = np.concatenate([jacobian, drawn[..., None], np.ones_like(drawn)[..., None]], -1)
+    _, root = inverse_of(np.einsum("npi,npj->nij", own, own))
+    basis = np.einsum("npi,nij->npj", own, root)  # orthonormal
+    noise = np.nan_to_num((values - drawn) / np.maximum(p.noise_sd, 1e-300)[:, None])
+    anew = rng.normal(size=(len(values), basis.shape[2])) - np.einsum("npj,np->nj", basis, noise)
+    noise = noise + np.einsum("npj,nj->np", basis, anew)
+    like = _alike(p.noise_sd, good, rows, rng)
+    return [c + p.noise_sd[rows, None] * noise[k] for c, k in zip(clean, like, strict=True)]
+
+
+# how values scatter around their expectation, and their sd, where the likelihood leaves nothing free
+_DRAWS = {
+    "poisson": lambda mean, rng: rng.poisson(mean).astype(float),
+    "bernoulli": lambda mean, rng: (rng.uniform(size=mean.shape) < mean).astype(float),
+}
+_SPREADS = {
+    "poisson": lambda mean: np.sqrt(np.maximum(mean, 1e-6)),
+    "bernoulli": lambda mean: np.sqrt(np.maximum(mean * (1 - mean), 1e-2)),
+}
 
 
 def _alike(noise: np.ndarray, good: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -24,6 +24,7 @@ MANY_FAR = 0.05  # share beyond 2.5 prior sd; a Gaussian has 0.012
 RESOLVED = 1.5  # error bars that the spread of the shifts must exceed to be more than noise
 WIDE = 0.5  # of the axis
 STRUCTURED = 1.5  # residuals over noise, median of all signals
+LEAK, LEAK_BACK = 0.02, 0.1  # share of a latent's spread, share of a shift's squared error
 FAIR_68, FAIR_95 = (0.60, 0.76), (0.90, 0.98)
 
 
@@ -249,12 +250,32 @@ def _calibration(c: Calibration | None) -> Iterator[Doubt]:
         return
     low = c.coverage68 < FAIR_68[0] or c.coverage95 < FAIR_95[0]
     high = c.coverage68 > FAIR_68[1] or c.coverage95 > FAIR_95[1]
+    yield from _leaks(c)
     if low or high:
         kind, advice = _DISHONEST[low, high]
         yield Doubt(
             "coverage",
             f"Error bars are {kind}: 68 % intervals hold the truth in {100 * c.coverage68:.0f} % and 95 % "
             f"intervals in {100 * c.coverage95:.0f} % of {c.n} signals moved by a known shift. {advice}",
+            "look",
+        )
+
+
+def _leaks(c: Calibration) -> Iterator[Doubt]:
+    """Position that shows in the shape, and shape that shows in the position."""
+    if c.leak > LEAK:
+        yield Doubt(
+            "leak",
+            f"Position leaks into shape: {100 * c.leak:.2g} % of the spread of a shape latent comes from "
+            "moving the signal alone. Do not read differences of shape between signals far apart; more "
+            "epochs or fewer latents may help.",
+            "look",
+        )
+    if c.leak_back is not None and c.leak_back > max(LEAK_BACK, 3 / np.sqrt(max(c.n, 1))):
+        yield Doubt(
+            "leak-back",
+            f"Shape leaks into position: {100 * c.leak_back:.2g} % of the squared error of a shift comes "
+            "with the shape, not with the noise. Averages of many signals of one shape keep that error.",
             "look",
         )
 

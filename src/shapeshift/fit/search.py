@@ -109,9 +109,7 @@ def candidates(vae: PoseVAE, bank: Bank, table: Table, x: Tensor, noise: Tensor)
     return Candidates(lags[top], shape, left < CHANCE * left[:, :1].clamp_min(0) + CLOSE)
 
 
-def start_at(
-    vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, lag: Tensor, shape: Tensor
-) -> tuple[Tensor]:
+def start_at(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, lag: Tensor, shape: Tensor) -> tuple[Tensor]:
     """theta (n, G + K) at given lags: of the encoder's and the bank's the one that explains better."""
     q = vae.encode(x, lag)
     drawn = torch.cat([vae.sample * lag[:, None].to(x.dtype), bank.z[shape]], 1)
@@ -199,5 +197,3 @@ def better_lags(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, lag: Tensor)
         return (lags.gather(1, torch.stack(losses, 1).argmin(1)[:, None])[:, 0],)
 
     return in_chunks(best, x, noise, lag)[0]
-
-

@@ -112,7 +112,7 @@ def grow(x: Tensor, weight: Tensor, basis: Tensor, reach: int, rank: int, flat: 
 
 def best_lags(x: Tensor, basis: Tensor, reach: int, weight: Tensor, flat: Tensor) -> _Fit:
     """The lag of every signal at which the basis explains most, and the coefficients there."""
-    n, length = x.shape
+    length = x.shape[1]
     gram, y = _grams(basis, length, flat), without(x, flat)
     b = correlate(y, basis).flip(2)  # lags increase
     root = torch.linalg.cholesky(gram)
@@ -127,18 +127,17 @@ def best_lags(x: Tensor, basis: Tensor, reach: int, weight: Tensor, flat: Tensor
 
 def unexplained(x: Tensor, weight: Tensor, lag: Tensor, reach: int, rank: int, flat: Tensor) -> float:
     """Share of the squares that the best basis of this rank leaves over at given lags."""
-    template = fit_basis_at(without(x, flat), weight, lag, x.new_ones(len(x), 1), reach)
-    basis, total = template, (without(x, flat).square().sum(1) * weight).sum()
-    left = 1.0
-    for size in range(1, rank + 1):
-        if size > 1:
-            basis = torch.cat([basis, _next_component(x, weight, basis, found, reach, flat)])
+    y = without(x, flat)
+    basis = fit_basis_at(y, weight, lag, x.new_ones(len(x), 1), reach)
+    total = (y.square().sum(1) * weight).sum()
+    while True:
         for _ in range(2):
             found = _at_lags(x, basis, reach, lag, flat)
             basis = fit_basis(x, weight, basis, found, reach, flat)
         found = _at_lags(x, basis, reach, lag, flat)
-        left = float(1 - (found.explained * weight).sum() / total.clamp_min(1e-30))
-    return left
+        if len(basis) == rank:
+            return float(1 - (found.explained * weight).sum() / total.clamp_min(1e-30))
+        basis = torch.cat([basis, _next_component(x, weight, basis, found, reach, flat)])
 
 
 def _at_lags(x: Tensor, basis: Tensor, reach: int, lag: Tensor, flat: Tensor) -> _Fit:
@@ -155,7 +154,9 @@ def _at_lags(x: Tensor, basis: Tensor, reach: int, lag: Tensor, flat: Tensor) ->
 def _grams(basis: Tensor, length: int, flat: Tensor) -> Tensor:
     """Products of the windows of the basis at every lag, lags increasing: (2 reach + 1, r, r)."""
     overlap = correlate(flat, basis)  # (m, r, L)
-    products = window_sums(basis[:, None] * basis[None], length) - (overlap[:, :, None] * overlap[:, None]).sum(0)
+    products = window_sums(basis[:, None] * basis[None], length) - (
+        overlap[:, :, None] * overlap[:, None]
+    ).sum(0)
     gram = products.permute(2, 0, 1).flip(0)
     size = gram.diagonal(dim1=1, dim2=2).amax(0).clamp_min(1e-12)
     return gram + RIDGE * torch.diag(size)

@@ -180,6 +180,24 @@ def report(
     show(report_file(run, data, out, _reading(array, axis, orientation), force=force), as_json=json)
 
 
+@app.command()
+def compare(
+    data: Data,
+    array: Array = None,
+    axis: AxisName = None,
+    orientation: Orientation = None,
+    n_latent: Annotated[int, typer.Option(min=1, help="Most shape latents tried.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split and the fits.")] = 0,
+    json: Json = False,
+) -> None:
+    """Race correlation, PCA, NMF, VAE and shift-VAE; recommend the simplest that does the job."""
+    _set_up()
+    from shapeshift.show.race import compare_file
+
+    reading = _reading(array, axis, orientation)
+    compare_file(data, reading, n_latent=n_latent, seed=seed, as_json=json)
+
+
 def _reading(array: str | None, axis: str | None, orientation: str | None) -> dict[str, Any]:
     return {"array": array, "axis": axis, "orientation": orientation}
 

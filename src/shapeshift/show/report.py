@@ -76,6 +76,7 @@ def write_report(
     sections = [
         Section("What was found", facts=tuple(_facts(m, p))),
         Section("What was fitted", rows=tuple(_fitted(m, X))),
+        Section("How far to trust the shifts", rows=tuple(_trust(calibration))),
         Section(
             "Signals before and after alignment", _drawn(some, p), pictures=tuple(_signals(m, sample, some))
         ),
@@ -161,6 +162,23 @@ def _fitted(m: Any, X: Any) -> Iterator[tuple[str, str]]:
         yield "prior of the shift", f"normal, sd {m.shift_sd_:.4g} {m.axis_units_}".strip()
     epochs = len(m.history_.to_frame())
     yield "time", f"{m.fit_seconds_:.1f} s, {epochs} epochs; {_ENDED.get(m.history_.stopped, 'ended')}"
+
+
+def _trust(c: Calibration | None) -> Iterator[tuple[str, str]]:
+    """What the model made of known displacements."""
+    if c is None:
+        return
+    yield "tested on", f"{c.n} pairs of signals like these: one shape at two places, two draws of noise"
+    yield (
+        "error bars",
+        f"68 % intervals of the displacement hold it in {100 * c.coverage68:.1f} %, 95 % intervals in "
+        f"{100 * c.coverage95:.1f} % of the pairs",
+    )
+    yield "error", f"{c.efficiency:.3g} times the least that the noise allows for a known shape"
+    yield "lost", f"{100 * c.lost:.2g} % of the pairs are off by more than ten times that"
+    yield "leak", f"{100 * c.leak:.2g} % of the spread of a shape latent comes from a move"
+    if c.leak_back is not None:
+        yield "leak back", f"{100 * c.leak_back:.2g} % of the squared error of a shift comes from the shape"
 
 
 _ENDED = {

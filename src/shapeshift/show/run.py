@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from shapeshift.analysis.calibration import Calibration
     from shapeshift.fit.estimators import ShiftVAE
     from shapeshift.fit.posterior import Posterior
 
@@ -33,6 +35,7 @@ def write_run(
     X: xr.DataArray,
     p: Posterior,
     *,
+    calibration: Calibration | None = None,
     format: Format = "png",
     reading: Mapping[str, Any] | None = None,
     timings: Mapping[str, float] | None = None,
@@ -52,6 +55,8 @@ def write_run(
         The signals it was fitted to.
     p : Posterior
         Theirs.
+    calibration : Calibration, optional
+        From `analysis.calibrate`.
     format : {"png", "svg", "pdf"}
         Of the figures beside the report.
     reading : mapping, optional
@@ -67,8 +72,9 @@ def write_run(
     write_netcdf(p, folder / "posterior.nc", source=str(X.attrs.get("source", "")))
     m.history_.to_frame().to_csv(folder / "history.csv", index=False)
     with clocked(spent, "report"):
-        write_report(m, X, p, folder / "report.html", figures=folder / "figures", format=format)
-    record = record_of(m, X, p, reading=reading or {}, timings=spent)
+        page, figures = folder / "report.html", folder / "figures"
+        write_report(m, X, p, page, figures=figures, format=format, calibration=calibration)
+    record = record_of(m, X, p, calibration=calibration, reading=reading or {}, timings=spent)
     (folder / "run.toml").write_text(toml.dumps(record), encoding="utf-8")
 
 
@@ -124,7 +130,13 @@ def write_netcdf(p: Posterior, path: Path, *, source: str = "") -> None:
 
 
 def record_of(
-    m: ShiftVAE, X: xr.DataArray, p: Posterior, *, reading: Mapping[str, Any], timings: Mapping[str, float]
+    m: ShiftVAE,
+    X: xr.DataArray,
+    p: Posterior,
+    *,
+    calibration: Calibration | None,
+    reading: Mapping[str, Any],
+    timings: Mapping[str, float],
 ) -> dict[str, dict[str, Any]]:
     """What is needed to do the same again, and to know what came of it."""
     flags = sorted({code for flag in p.flags for code in flag.split(";") if code})
@@ -155,6 +167,7 @@ def record_of(
             "signals": len(p.shift),
             "flags": {code: int(sum(code in flag.split(";") for flag in p.flags)) for code in flags},
         },
+        **({} if calibration is None else {"calibration": asdict(calibration)}),
         "timings": {**timings, "fit": round(m.fit_seconds_, 3)},
     }
 

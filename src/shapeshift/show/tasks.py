@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapeshift.analysis.calibration import Calibration, calibrate
 from shapeshift.analysis.collapse import active_latents
 from shapeshift.analysis.doubts import doubts
 from shapeshift.data.files import open as open_signals
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from shapeshift.fit.posterior import Posterior
+
+PAIRED_SAMPLES = 200_000  # of the signals that calibration makes, in each of three draws
 
 Reading = Mapping[str, Any]  # array, axis and orientation, as `shapeshift.open` takes them
 
@@ -57,15 +61,17 @@ def fit_file(
     timings: dict[str, float] = {}
     with new_folder(out, force=force) as folder:
         with clocked(timings, "read"):
-            X = _read(data, reading)
+            X = read(data, reading)
         m = ShiftVAE(**options).fit(X)
         if m.history_.stopped == "interrupted":
             log("stopped by ctrl-C: the best weights so far are kept")
         with clocked(timings, "posterior"):
             p = m.posterior(X)
         origin = {"file": str(data.absolute()), "sha256": _digest(data), **reading}
-        write_run(folder, m, X, p, format=format, reading=origin, timings=timings)
-    return {"run": str(out), "report": str(out / "report.html"), **_summary(m, X, p)}
+        with clocked(timings, "calibration"):
+            c = calibrated(m, X)
+        write_run(folder, m, X, p, calibration=c, format=format, reading=origin, timings=timings)
+    return {"run": str(out), "report": str(out / "report.html"), **_summary(m, X, p, c)}
 
 
 def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
@@ -79,7 +85,7 @@ def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force:
     if out.suffix.lower() not in (".csv", ".nc"):
         raise ShapeshiftError(f"{out.name}: got the ending {out.suffix!r}, needed .csv or .nc: choose one")
     with new_file(out, force=force) as file:
-        m, X = _load(run), _read(data, reading)
+        m, X = _load(run), read(data, reading)
         p = m.posterior(X)
         if out.suffix.lower() == ".csv":
             table(p).to_csv(file, index=False)
@@ -99,13 +105,20 @@ def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bo
     from shapeshift.show.report import write_report
 
     with new_file(out, force=force) as file:
-        m, X = _load(run), _read(data, reading)
+        m, X = _load(run), read(data, reading)
         p = m.posterior(X)
-        write_report(m, X, p, file)
-    return {"report": str(out), **_summary(m, X, p)}
+        c = calibrated(m, X)
+        write_report(m, X, p, file, calibration=c)
+    return {"report": str(out), **_summary(m, X, p, c)}
 
 
-def _read(data: Path, reading: Reading) -> xr.DataArray:
+def calibrated(m: ShiftVAE, X: xr.DataArray) -> Calibration | None:
+    """Known shifts added to the signals and found again; fewer of long signals, to take a few seconds."""
+    n = int(np.clip(PAIRED_SAMPLES // X.shape[-1], 100, 1000))
+    return calibrate(m, X, n=n, most=n)
+
+
+def read(data: Path, reading: Reading) -> xr.DataArray:
     """The signals in a file; what was found out about it goes to stderr."""
     X = open_signals(data, **reading)
     log(f"{data.name}: {', '.join(f'{name} {size}' for name, size in X.sizes.items())}")
@@ -128,9 +141,9 @@ def _load(run: Path) -> ShiftVAE:
     return load(run / "model.safetensors" if run.is_dir() else run)
 
 
-def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior) -> dict[str, Any]:
+def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior, c: Calibration | None) -> dict[str, Any]:
     """A fit in a few lines."""
-    found = doubts(m, X, p)
+    found = doubts(m, X, p, calibration=c)
     return {
         **_numbers(p),
         "zero": m.zero_,
@@ -139,6 +152,7 @@ def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior) -> dict[str, Any]:
         "latents": p.z.shape[1],
         "converged": m.converged_,
         "fit_seconds": m.fit_seconds_,
+        "calibration": None if c is None else asdict(c),
         "doubts": [{"severity": d.severity, "code": d.code, "sentence": d.sentence} for d in found],
     }
 
