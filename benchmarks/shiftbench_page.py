@@ -1,0 +1,9 @@
+"""stub"""
+
+
+def text(record):
+    return ""
+
+
+def picture(record, path):
+    pass
