@@ -131,7 +131,8 @@ class Bank:
         padded = np.pad(best, 1, constant_values=-np.inf)
         peaks = np.flatnonzero((best >= padded[:-2]) & (best > padded[2:]))
         peaks = peaks[np.argsort(-best[peaks])][:STARTS]
-        for p in peaks[best[peaks] >= WORTH * best[peaks[0]]]:
+        top = best[peaks[0]]
+        for p in peaks[best[peaks] >= top - (1 - WORTH) * abs(top)]:
             yield self._start(p * table.shape[1] + int(table[p].argmax()), signal)
 
     def _start(self, row: int, signal: np.ndarray) -> np.ndarray:

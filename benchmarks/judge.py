@@ -146,8 +146,9 @@ def _still(runs: Runs) -> Iterator[Check]:
 
 
 def _ms(runs: Runs, row: str, case: str) -> float | None:
-    seeds = runs.get(row, {}).get(case)
-    return usual(seeds, "ms_per_signal") if seeds else None
+    seeds = runs.get(row, {}).get(case, {})
+    timed = {k: one for k, one in seeds.items() if one.get("ms_per_signal") is not None}
+    return usual(timed, "ms_per_signal") if timed else None
 
 
 def _get(table: Mapping[str, Figures], case: str, name: str) -> float | None:
