@@ -119,6 +119,10 @@ class Bank:
         q = np.linalg.qr(self.baseline)[0]
         return signals - signals @ q @ q.T
 
+    def span(self, sd: float) -> tuple[float, float]:
+        """What a sample can be without a spike."""
+        return float(self.templates.min() - 3 * sd), float(self.templates.max() + 3 * sd)
+
     def starts(self, signal: np.ndarray) -> Iterator[np.ndarray]:
         """Parameters of the best local maxima over position, best first."""
         product_ = self.pure @ self._less_baseline(signal[None])[0]
@@ -166,7 +170,8 @@ def fit(variant: Variant, x: np.ndarray, signals: np.ndarray) -> Fit:
 
 def _fit_one(variant: Variant, banks: list[Bank], y: np.ndarray, sd: float) -> tuple[float, float]:
     """Shift of the lowest cost over phases and starts, and its standard deviation."""
-    seen = median_filter(y, 3) if isinstance(variant.noise, Spiked) else y
+    spiked = isinstance(variant.noise, Spiked)
+    seen = median_filter(y, 3) if spiked else y
     best: Any = None
     for bank in banks:
         residuals, jacobian, loss = _problem(variant, bank.formula, y, sd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from cases import CASES, FAMILY_NAMES
@@ -111,6 +112,14 @@ def checks(runs: Runs) -> Iterator[Check]:
         yield _at_most(f"leak, {case}", _get(ours, case, "leak"), 0.01)
     yield from _against_peers(runs, ours)
     yield from _still(runs)
+
+
+def race_checks(race: Mapping[str, Any]) -> Iterator[Check]:
+    """What is required of speed, from a run with --race."""
+    yield _at_most("fit of one family, s", race.get("fit_seconds"), 8)
+    yield _at_least("fit: times faster than pyroVED", race.get("ratio"), 15)
+    yield _at_least("posterior, signals a second", race.get("posterior_rate"), 20_000)
+    yield _at_least("encoder alone, signals a second", race.get("encoder_rate"), 300_000)
 
 
 def _against_formula(runs: Runs, ours: Mapping[str, Figures]) -> Iterator[Check]:

@@ -24,14 +24,15 @@ def race(name: str, options: rows.Options, n: int) -> dict[str, Any]:
     peer = rows.pyroved(task, options).fit_seconds
     after = rows.shapeshift(task, options).fit_seconds
     ours = (before + after) / 2
-    found = {"fit, s": ours, f"pyroVED, {options.peer_epochs} epochs, s": peer, "times faster": peer / ours}
-    found |= rates(options.threads)
     return {
-        "rows": [{"": label, "found": value} for label, value in found.items()],
-        "text": f"`{name}`, {len(task.train)} signals, {options.threads} threads each. Rates: article's "
-        f"signals of {RATE_LENGTH} samples.",
         "case": name,
-        "found": found,
+        "n": len(task.train),
+        "threads": options.threads,
+        "peer_epochs": options.peer_epochs,
+        "fit_seconds": ours,
+        "peer_fit_seconds": peer,
+        "ratio": peer / ours,
+        **rates(options.threads),
     }
 
 
@@ -41,9 +42,9 @@ def rates(threads: int, n_fit: int = 3000, n: int = RATE_N) -> dict[str, float]:
     X, _ = sample("article", n_fit, 1, length=RATE_LENGTH)
     new, _ = sample("article", n, 2, length=RATE_LENGTH)
     model = ss.ShiftVAE(random_state=1).fit(X)
-    found = {"posterior, signals a second": n / _best(lambda: model.posterior(new))}
+    found = {"posterior_rate": n / _best(lambda: model.posterior(new))}
     if "refine" in inspect.signature(model.posterior).parameters:
-        found["encoder alone, signals a second"] = n / _best(lambda: model.posterior(new, refine=False))
+        found["encoder_rate"] = n / _best(lambda: model.posterior(new, refine=False))
     return found
 
 
