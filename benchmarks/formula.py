@@ -175,24 +175,25 @@ def _fit_one(variant: Variant, banks: list[Bank], y: np.ndarray, sd: float) -> t
     best: Any = None
     for bank in banks:
         residuals, jacobian, loss = _problem(variant, bank.formula, y, sd)
-        for theta in bank.starts(seen):
-            low, high = bank.formula.low, bank.formula.high
-            inside = np.clip(theta, low + 1e-6, high - 1e-6)
-            got = least_squares(
-                residuals,
-                inside,
-                jacobian,
-                (low, high),
-                x_scale=bank.formula.scale(inside),
-                loss=loss,
-                ftol=1e-6,
-            )
+        for theta in bank.starts(np.clip(seen, *bank.span(sd)) if spiked else seen):
+            got = _descend(bank.formula, residuals, jacobian, loss, theta)
             if best is None or got.cost < best[0].cost:
                 best = got, bank.formula
     return best[0].x[0], _shift_sd(variant, *best, y, sd)
 
 
 Function = Callable[[np.ndarray], np.ndarray]
+
+
+def _descend(formula: Formula, residuals: Function, jacobian: Function, loss: Any, theta: np.ndarray) -> Any:
+    """Bounded least squares; a loss that forgives spikes takes over from one that does not let go."""
+    low, high = formula.low, formula.high
+    for one in ("linear",) if loss == "linear" else ("soft_l1", loss):
+        theta = np.clip(theta, low + 1e-6, high - 1e-6)
+        scale = formula.scale(theta)
+        got = least_squares(residuals, theta, jacobian, (low, high), x_scale=scale, loss=one, ftol=1e-6)
+        theta = got.x
+    return got
 
 
 def _problem(variant: Variant, formula: Formula, y: np.ndarray, sd: float) -> tuple[Function, Function, Any]:

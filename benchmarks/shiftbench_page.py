@@ -61,6 +61,8 @@ def text(record: Mapping[str, Any]) -> str:
         _wide(runs, latent, lambda f: _number(f.get("leak")), skip=("still",)),
         "## Seconds to fit / milliseconds a signal",
         _times(runs),
+        "Wall time, whatever else the machine was doing (formula fit: processor time). A fair comparison of fit "
+        "times is that of `--race`.",
         "## Still: nothing shifts",
         _still(runs),
     ]
