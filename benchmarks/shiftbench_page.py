@@ -61,8 +61,8 @@ def text(record: Mapping[str, Any]) -> str:
         _wide(runs, latent, lambda f: _number(f.get("leak")), skip=("still",)),
         "## Seconds to fit / milliseconds a signal",
         _times(runs),
-        "Wall time, whatever else the machine was doing (formula fit: processor time). A fair comparison of fit "
-        "times is that of `--race`.",
+        "Wall time, whatever else the machine was doing (formula fit: processor time). The fair comparison "
+        "of fit times is that of `--race`.",
         "## Still: nothing shifts",
         _still(runs),
     ]
@@ -200,7 +200,7 @@ def _efficiencies(ax: Axes, runs: Runs, heights: Mapping[str, float]) -> None:
         for case in (c for c in heights if c in runs[row]):
             _draw(ax, row, min(worst(runs[row][case])["efficiency"], LOST_AT), heights[case])
     ax.set_xscale("log")
-    ax.set_xlim(0.9, LOST_AT)
+    ax.set_xlim(0.85, LOST_AT)
     ticks = [1, 2, 5, 10, 30, 100, LOST_AT]
     ax.set_xticks(ticks, [*(f"{t:g}" for t in ticks[:-1]), f"≥ {LOST_AT:g}"])
     ax.minorticks_off()
