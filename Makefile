@@ -6,7 +6,7 @@ OUT ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench shiftbench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/shapeshift demo --out $(OUT) --force
@@ -22,6 +22,12 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/real_data.py
 	$(BIN)/python benchmarks/against_pyroved.py
+
+# hours, nearly all of them pyroVED's; rows can be run by themselves, see benchmarks/README.md
+shiftbench: $(VENV)/.ready
+	$(BIN)/python benchmarks/shiftbench.py
+	$(BIN)/python benchmarks/shiftbench.py --race doublet
+	$(BIN)/python benchmarks/shiftbench.py --check
 
 $(VENV)/.ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -11,6 +11,11 @@ VENV = Path(__file__).resolve().parents[1] / ".venv-peers"
 PYROVED = "pyroved==0.3.0"
 # pyroVED also asks for torchvision, for one function that tiles pictures; the worker does without.
 REST = ("pyro-ppl>=1.9", "matplotlib", "numpy")
+ALIGNERS = {
+    "hyperspy": "hyperspy==2.5.0",
+    "affinewarp": "affinewarp==0.2.0",
+    "scikit-fda": "scikit-fda==0.10.1",
+}
 
 
 def peer_python() -> Path:
@@ -21,8 +26,22 @@ def peer_python() -> Path:
         print(f"making {VENV.name} (once)", file=sys.stderr)
         torch = f"torch=={version('torch').split('+')[0]}"
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, torch, *REST], check=True)
-        subprocess.run([*pip, "--no-deps", PYROVED], check=True)
+        _install(python, torch, *REST)
+        _install(python, "--no-deps", PYROVED)
         ready.touch()
     return python
+
+
+def aligner_python() -> Path:
+    """The same interpreter with HyperSpy, affinewarp and scikit-fda beside pyroVED."""
+    python = peer_python()
+    ready = VENV / ".ready-aligners"
+    if not ready.exists():
+        _install(python, *ALIGNERS.values())
+        ready.touch()
+    return python
+
+
+def _install(python: Path, *what: str) -> None:
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *what], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,8 @@ from shapeshift.data.families import ARTICLE_SHAPES, FAMILIES, Family, Range
 from shapeshift.errors import ShapeshiftError
 
 __all__ = ["FAMILIES", "Family", "Pairs", "Range", "article", "article_pairs", "pairs", "sample"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,22 +51,25 @@ class Pairs:
         return self.shift_second - self.shift_first
 
 
-def _look_up(table: Mapping[str, Family], name: str, what: str) -> Family:
+def look_up(table: Mapping[str, T], name: str, what: str) -> T:
+    """The entry ``name`` of a table, or an error that lists what there is."""
     if name not in table:
         raise ShapeshiftError(f"got {what}={name!r}, which is not known: use one of {', '.join(table)}.")
     return table[name]
 
 
 def _family(family: str | Family) -> Family:
-    return family if isinstance(family, Family) else _look_up(FAMILIES, family, "family")
+    return family if isinstance(family, Family) else look_up(FAMILIES, family, "family")
 
 
-def _check_count(n: int) -> None:
+def check_count(n: int) -> None:
+    """At least one signal."""
     if n < 1:
         raise ShapeshiftError(f"got n={n}; at least 1 signal is needed: pass a larger n.")
 
 
-def _signals(values: np.ndarray, x: np.ndarray, source: str) -> xr.DataArray:
+def as_signals(values: np.ndarray, x: np.ndarray, source: str) -> xr.DataArray:
+    """Values (n, P) on the axis x (P,), as every reader returns them."""
     axis = xr.DataArray(x, dims="x", attrs={"units": ""})
     attrs = {"source": source, "reader": "synthetic", "notes": ""}
     return xr.DataArray(values, dims=("signal", "x"), coords={"x": axis}, attrs=attrs)
@@ -103,14 +109,14 @@ def sample(
     ((3, 128), ['shift', 'ratio', 'splitting', 'noise'])
     """
     kind = _family(family)
-    _check_count(n)
+    check_count(n)
     rng, x = np.random.default_rng(seed), kind.grid(length)
     shift = kind.shift.draw(rng, n)
     params = {name: r.draw(rng, n) for name, r in kind.params.items()}
     noise = kind.noise.draw(rng, n)
     values = kind.values(x, shift, params) + noise[:, None] * rng.normal(size=(n, len(x)))
     truth = {name: ("signal", value) for name, value in {"shift": shift, **params, "noise": noise}.items()}
-    return _signals(values, x, f"synthetic {kind.name}, seed {seed}"), xr.Dataset(truth)
+    return as_signals(values, x, f"synthetic {kind.name}, seed {seed}"), xr.Dataset(truth)
 
 
 def pairs(family: str | Family, n: int, seed: int, *, length: int | None = None) -> Pairs:
@@ -125,13 +131,13 @@ def pairs(family: str | Family, n: int, seed: int, *, length: int | None = None)
     ((4, 100), True)
     """
     kind = _family(family)
-    _check_count(n)
+    check_count(n)
     rng, x = np.random.default_rng(seed), kind.grid(length)
     params = {name: r.draw(rng, n) for name, r in kind.params.items()}
     noise = kind.noise.draw(rng, n)
     shifts = kind.shift.draw(rng, n), kind.shift.draw(rng, n)
     clean = [kind.values(x, shift, params) for shift in shifts]
-    noisy = [_signals(y + noise[:, None] * rng.normal(size=y.shape), x, kind.name) for y in clean]
+    noisy = [as_signals(y + noise[:, None] * rng.normal(size=y.shape), x, kind.name) for y in clean]
     bound = np.hypot(*(kind.bound(x, shift, params, noise) for shift in shifts))
     return Pairs(noisy[0], noisy[1], *shifts, params, noise, bound)
 
@@ -171,7 +177,7 @@ def article(n: int = 5000, seed: int = 1, *, shape: str = "gaussian") -> tuple[x
     >>> X.shape, float(X.min()), float(X.max())
     ((100, 100), 0.0, 1.0)
     """
-    X, truth = sample(_look_up(ARTICLE_SHAPES, shape, "shape"), n, seed)
+    X, truth = sample(look_up(ARTICLE_SHAPES, shape, "shape"), n, seed)
     offset = float(X.min())
     scale = float(X.max()) - offset
     truth["noise"] = truth["noise"] / scale
@@ -201,7 +207,7 @@ def article_pairs(n: int, seed: int, *, shape: str = "gaussian", like: xr.DataAr
         raise ShapeshiftError(
             "got `like` without the attributes offset and scale: pass what article() returned."
         )
-    raw = pairs(_look_up(ARTICLE_SHAPES, shape, "shape"), n, seed)
+    raw = pairs(look_up(ARTICLE_SHAPES, shape, "shape"), n, seed)
     offset, scale = like.attrs["offset"], like.attrs["scale"]
     first, second = (_scaled(X, offset, scale) for X in (raw.first, raw.second))
     return replace(raw, first=first, second=second, noise=raw.noise / scale)
