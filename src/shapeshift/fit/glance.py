@@ -27,7 +27,7 @@ def glance(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
     def encode(x: Tensor) -> Factors:
         if filters is None:
             return vae.encode(x, torch.zeros(len(x), dtype=torch.long))
-        explained = (x @ filters).unflatten(1, (-1, 2 * bank.reach + 1)).square().sum(1)
+        explained = (vae.likelihood.tamed(x) @ filters).unflatten(1, (-1, 2 * bank.reach + 1)).square().sum(1)
         return vae.encode(x, explained.argmax(1) - bank.reach)
 
     return Factors(*in_chunks(encode, x))

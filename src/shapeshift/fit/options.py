@@ -36,10 +36,10 @@ def check_choices(model: ShiftVAE) -> None:
     _one_of("zero", model.zero, ZEROS)
     for name in model.nuisance or ():
         _one_of("nuisance", name, NUISANCES)
-    if model.nuisance and not LIKELIHOODS[model.likelihood].affine:
+    if model.nuisance and not LIKELIHOODS[model.likelihood].linear:
         raise ShapeshiftError(
-            f"got nuisance={model.nuisance!r} with likelihood={model.likelihood!r}, needed a likelihood of "
-            "real numbers: use 'gaussian' or 'student-t', or nuisance=()."
+            f"got nuisance={model.nuisance!r} with likelihood={model.likelihood!r}, needed one that is linear "
+            "in the signal: use 'gaussian', 'student-t' or 'poisson', or nuisance=()."
         )
     _one_of("normalise", model.normalise, (None, *NORMALISATIONS))
     for name in ("n_latent", "batch_size", "width", "depth"):

@@ -52,7 +52,7 @@ def fit(
     """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
     free = nuisance(design.nuisance, canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
-    start = starting_lags(design, free, x, noise, generator)
+    start = starting_lags(design, free, design.likelihood.tamed(x), noise, generator)
     worth = worth_of_shift(x, noise, start.lag, design.n_latent) if "shift" in design.warps else None
     still = worth is not None and not worth.shifts and design.shift_sd is None
     if still:
@@ -105,10 +105,13 @@ def starting_lags(
     rows = None if free is None or not len(free.basis) else free.basis
     found = align(x, noise, generator, basis=rows)
     found = by_subspace(x, noise, found, generator, rows) or found
-    lag = found.lag - found.lag.median()
+    middle = int(found.lag.median())
+    lag = found.lag - middle
     # a stray lag must not decide how far all may go
     reach = min(length, int(1.2 * torch.quantile(lag.abs().double(), 0.99)) + max(4, length // 12))
-    return found._replace(lag=torch.where(lag.abs() > reach, 0, lag), reach=reach)
+    at = torch.arange(length + 2 * reach) + found.reach - reach - middle
+    template = found.template[at.clamp(0, len(found.template) - 1)]
+    return found._replace(lag=torch.where(lag.abs() > reach, 0, lag), reach=reach, template=template)
 
 
 def _no_reference(vae: PoseVAE) -> Reference:

@@ -91,7 +91,8 @@ class Candidates(NamedTuple):
 
 def candidates(vae: PoseVAE, bank: Bank, table: Table, x: Tensor, noise: Tensor) -> Candidates:
     """Local maxima over lags of max_m [-||x - T_m(. - lag)||^2 / (2 sigma^2)] + log prior(lag)."""
-    y = x if vae.nuisance is None else vae.nuisance.cleared(x)
+    y = vae.likelihood.tamed(x)
+    y = y if vae.nuisance is None else vae.nuisance.cleared(y)
     product = table.mix @ correlate(y, table.basis).flip(2)
     if vae.nuisance is not None and vae.nuisance.gain:
         explained = product.clamp_min(0).square() / (2 * table.energy + 1e-9)

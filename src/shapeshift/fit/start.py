@@ -39,16 +39,18 @@ def canonical_grid(length: int) -> Tensor:
 
 
 class Prepared(NamedTuple):
-    """Signals (n, P) without gain and baseline, as far as the alignment's template tells them, and weights."""
+    """Signals (n, P) without the gain and baseline that the alignment's template tells, and weights (n,)."""
 
     x: Tensor
     weight: Tensor
 
 
-def prepared(free: Nuisance | None, x: Tensor, start: Alignment) -> Prepared:
-    """x = g T + baseline + noise, solved at the alignment's lags; the signals as they are without nuisance."""
+def prepared(likelihood: Likelihood, free: Nuisance | None, x: Tensor, start: Alignment) -> Prepared:
+    """x = g T + baseline + noise, solved at the alignment's lags; without nuisance the signals as they are."""
+    x = likelihood.tamed(x)
     if free is None:
         return Prepared(x, x.new_ones(len(x)))
+    x = likelihood.observed(x)
     seen = windows(start.template, x.shape[1], start.reach, start.lag)
     pattern = free.cleared(seen)
     product = (x * pattern).sum(1)
@@ -101,7 +103,7 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
             length, len(warps), design.n_latent, sample, width=design.width, depth=design.depth
         )
         free = nuisance(design.nuisance, grid)
-        decoder = _decoder(design, prepared(free, x, start), start, sample)
+        decoder = _decoder(design, prepared(design.likelihood, free, x, start), start, sample)
         return PoseVAE(warps, encoder, decoder, design.likelihood, grid, design.n_latent, free)
 
 
@@ -112,11 +114,13 @@ def start_latents(vae: PoseVAE, x: Tensor, start: Alignment) -> None:
     decoder, encoder = vae.decoder, vae.encoder
     if not (isinstance(decoder, Template) and isinstance(encoder, DenseEncoder)):
         return
-    ready = prepared(vae.nuisance, x, start)
+    ready = prepared(vae.likelihood, vae.nuisance, x, start)
     y, seen = moved_back(ready.x, start.lag)
-    mean = vae.likelihood.mean(vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent)))
+    values = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent))
+    mean = vae.likelihood.mean(values) if vae.nuisance is None else values
     first = 0
     own_gain = vae.nuisance is not None and vae.nuisance.gain
+    decoder.log_gain.requires_grad_(not own_gain)  # signals have their own
     if vae.likelihood.affine and not own_gain and _amplitude_first(decoder, encoder, y, seen, mean):
         first, log = 1, (encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0])
         y = decoder.floor + (y - decoder.floor) * torch.exp(-log)
@@ -124,8 +128,8 @@ def start_latents(vae: PoseVAE, x: Tensor, start: Alignment) -> None:
     slope = torch.gradient(mean, dim=1)[0]  # lags are whole samples: what is left of a move is no shape
     rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
     _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)
-    per_unit = vae.likelihood.values_at(mean).std() / mean.std().clamp_min(1e-9)  # data to field values
-    shown = mean if vae.nuisance is None else vae.nuisance.plain(mean)  # as the encoder is shown it
+    per_unit = values.std() / mean.std().clamp_min(1e-9)  # data to field values
+    shown = mean if vae.nuisance is None else vae.nuisance.plain(mean)  # as the encoder sees it
     size = mean.std() / shown.std().clamp_min(1e-9) if own_gain else 1.0
     reach = (len(decoder.base) - x.shape[1]) // 2
     for k in range(first, vae.n_latent):
@@ -166,7 +170,8 @@ def _decoder(design: Design, ready: Prepared, start: Alignment, sample: float) -
     if design.decoder == "coordinate":
         return CoordinateNet(design.n_latent, width=design.width, depth=design.depth)
     reach = start.reach
-    mean = design.likelihood.values_at(aligned_mean(ready.x, start.lag, reach, ready.weight))
+    mean = aligned_mean(ready.x, start.lag, reach, ready.weight)
+    mean = mean if design.nuisance else design.likelihood.values_at(mean)
     decoder: Decoder = Template(
         spline_coefficients(mean), 1 + reach * sample, design.n_latent, width=design.width, depth=design.depth
     )

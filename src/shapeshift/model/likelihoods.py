@@ -27,6 +27,8 @@ from torch.distributions import (
 
 SMALLEST = 1e-4  # no sample is known better than this, in units of the whole set's sd
 SMALLEST_MISFIT = 1e-3  # share of the contrast
+SPIKE = 6.0  # noise sd
+FLOOR = 0.15  # counts below which the rate of Poisson counts bends to stay positive
 PRIOR_DOF = 2.0  # weight, in samples, of the assumed noise against that of the residuals
 
 
@@ -40,11 +42,14 @@ class Likelihood(nn.Module, ABC):
         The data it can explain, as one reads it in an error message.
     affine : bool
         Whether the data may be rescaled freely (an offset and a gain) without leaving the support.
+    linear : bool
+        Whether a gain and a baseline of the field values are such of the expected data.
     """
 
     name: str
     support: str
     affine: bool = False
+    linear: bool = False
 
     @abstractmethod
     def forward(self, values: Tensor, noise: Tensor) -> Distribution:
@@ -74,6 +79,18 @@ class Likelihood(nn.Module, ABC):
         """Variance of the residuals over the one that was assumed, (B,); 1 where noise is not free."""
         return torch.ones_like(noise[:, 0])
 
+    def observed(self, x: Tensor) -> Tensor:
+        """The data (B, P) in the units of field values, for likelihoods that are linear."""
+        return x
+
+    def weight(self, x: Tensor) -> Tensor | None:
+        """What the samples of x (B, P) count for when gain and baseline are solved for; None: all alike."""
+        return None
+
+    def tamed(self, x: Tensor) -> Tensor:
+        """Signals as a search by squares may see them: without samples that only this noise explains."""
+        return x
+
     def settle(self, x: Tensor, values: Tensor, noise: Tensor) -> None:
         """Fit the likelihood's own numbers to refined values: while training they also had to cover what
         the encoder alone leaves over. Nothing to do where there are none."""
@@ -94,6 +111,7 @@ class _WithMisfit(Likelihood):
     """Additive noise of a known sd, plus what the model cannot draw: one learned share of the contrast."""
 
     affine = True
+    linear = True
     support = "real numbers"
 
     def __init__(self, misfit: float = 0.03) -> None:
@@ -178,14 +196,40 @@ class StudentTNoise(_WithMisfit):
     def robust_weight(self, square: Tensor) -> Tensor:
         return (self.dof + 1) / (self.dof + square)
 
+    def tamed(self, x: Tensor) -> Tensor:
+        return without_spikes(x)
+
+    def log_prob(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
+        scale, dof = self.scale(noise), self.dof
+        constant = math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2) - 0.5 * math.log(dof * math.pi)
+        tails = torch.log1p(((x - values) / scale).square() / dof).sum(-1)
+        return x.shape[-1] * (constant - scale.log()[:, 0]) - 0.5 * (dof + 1) * tails
+
+    def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
+        scale = self.scale(noise)
+        rest = x - values
+        return self.robust_weight((rest / scale).square()) * rest / scale.square()
+
     def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         factor = (self.dof + 1) / (self.dof + 3)
         return (factor / self.scale(noise).square()).expand_as(values)
 
 
+def without_spikes(x: Tensor) -> Tensor:
+    """Samples that lie more than SPIKE noise sd off the median of five neighbours are put there (Hampel)."""
+    five = torch.nn.functional.pad(x[:, None], (2, 2), mode="replicate")[:, 0].unfold(1, 5, 1)
+    middle = five.median(2).values
+    bend = torch.diff(x, n=2, dim=1).abs().median(1, keepdim=True).values
+    return torch.where((x - middle).abs() > SPIKE * bend / (0.6745 * 6**0.5), middle, x)
+
+
 @final
 class PoissonCounts(Likelihood):
-    """x ~ Poisson(rate), rate = level * softplus(v): counts, whose noise is their own square root.
+    """x ~ Poisson(rate), rate = level * softplus(sharpness v) / sharpness: counts, whose noise is their own
+    square root.
+
+    The link is the identity but for the last tenth of a count, where it keeps the rate positive: a gain
+    and a background of the field are such of the counts.
 
     Parameters
     ----------
@@ -195,12 +239,17 @@ class PoissonCounts(Likelihood):
 
     name = "poisson"
     support = "counts (whole numbers >= 0)"
+    linear = True
 
     def __init__(self, level: float = 1.0) -> None:
         super().__init__()
         self.register_buffer("level", torch.tensor(float(level)))
 
     level: Tensor
+
+    @property
+    def sharpness(self) -> Tensor:
+        return (self.level / FLOOR).clamp_min(1.0)
 
     def forward(self, values: Tensor, noise: Tensor) -> Distribution:
         return Poisson(self.mean(values), validate_args=False)
@@ -209,14 +258,24 @@ class PoissonCounts(Likelihood):
         return torch.isfinite(x) & (x >= 0) & (x == x.round())
 
     def mean(self, values: Tensor) -> Tensor:
-        return self.level * F.softplus(values) + 1e-6
+        return self.level * F.softplus(self.sharpness * values) / self.sharpness + 1e-6
 
     def values_at(self, mean: Tensor) -> Tensor:
-        y = (mean / self.level).clamp_min(1e-3)
-        return y + torch.log(-torch.expm1(-y))
+        y = (mean / self.level).clamp_min(1e-3 / self.sharpness)
+        return y + torch.log(-torch.expm1(-self.sharpness * y)) / self.sharpness
+
+    def observed(self, x: Tensor) -> Tensor:
+        return x / self.level
+
+    def weight(self, x: Tensor) -> Tensor:
+        near = F.avg_pool1d(x[:, None], 5, 1, 2, count_include_pad=False)[:, 0]
+        return 1 / (near + 0.5)
+
+    def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
+        return (x / self.mean(values) - 1) * self.level * torch.sigmoid(self.sharpness * values)
 
     def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
-        slope = self.level * torch.sigmoid(values)
+        slope = self.level * torch.sigmoid(self.sharpness * values)
         return slope.square() / self.mean(values)
 
 

@@ -71,19 +71,37 @@ class Nuisance(nn.Module):
         y = self.cleared(x)
         return y / y.square().mean(1, keepdim=True).sqrt().clamp_min(1e-9) if self.gain else y
 
-    def fitted(self, x: Tensor, values: Tensor) -> Tensor:
-        """The values that come nearest to x: g v + B' beta, (B, P)."""
+    def fitted(self, x: Tensor, values: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The values that come nearest to x: g v + B' beta, (B, P); samples count by ``weight`` (B, P)."""
+        if weight is not None:
+            return self._weighted(x, values, weight)[0]
         v = self.cleared(values)
         return x - self.cleared(x) + self._gain(x, v) * v
 
-    def fitted_with_slopes(self, x: Tensor, values: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    def fitted_with_slopes(
+        self, x: Tensor, values: Tensor, slopes: Tensor, weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The same, and its derivatives (B, d, P) from those of the values."""
+        if weight is not None:
+            fitted, rows, gain = self._weighted(x, values, weight)
+            normal, along = _normal(rows, weight), (slopes * weight[:, None]) @ rows.mT
+            return fitted, gain[:, :, None] * (slopes - torch.linalg.solve(normal, along.mT).mT @ rows)
         v, dv = self.cleared(values), self.cleared(slopes)
         g = self._gain(x, v)
         if self.gain:  # what of a slope is along v itself changes the gain, not the fit
             along = (dv @ v[..., None]) / v.square().sum(1).clamp_min(1e-12)[:, None, None]
             dv = g[:, None] * (dv - along * v[:, None])
         return x - self.cleared(x) + g * v, dv
+
+    def _weighted(self, x: Tensor, values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Fitted values, the rows (B, m + gain, P) that were free, and the gain (B, 1)."""
+        rows = self.basis.expand(len(x), -1, -1)
+        rows = torch.cat([values[:, None], rows], 1) if self.gain else rows
+        target = x if self.gain else x - values
+        free = torch.linalg.solve(_normal(rows, weight), rows @ (weight * target)[..., None])[..., 0]
+        gain = free[:, :1].clamp_min(SMALLEST_GAIN) if self.gain else x.new_ones(len(x), 1)
+        fitted = (free[:, None] @ rows)[:, 0]
+        return fitted if self.gain else values + fitted, rows, gain
 
     def solved(self, x: Tensor, values: Tensor, slopes: Tensor, covariance: Tensor, sd: Tensor) -> Solved:
         """Gain and baseline at the values (n, P) of theta, whose slopes are (n, d, P) and whose covariance is
@@ -106,6 +124,12 @@ class Nuisance(nn.Module):
             return x.new_ones(1, 1)
         product = (x * v).sum(1, keepdim=True)
         return (product / v.square().sum(1, keepdim=True).clamp_min(1e-9)).clamp_min(SMALLEST_GAIN)
+
+
+def _normal(rows: Tensor, weight: Tensor) -> Tensor:
+    """Products of rows (B, m, P) weighted by (B, P), a trace of a ridge on the diagonal: (B, m, m)."""
+    normal = (rows * weight[:, None]) @ rows.mT
+    return normal + torch.diag_embed(1e-6 * normal.diagonal(dim1=1, dim2=2) + 1e-12)
 
 
 def nuisance(names: tuple[str, ...], grid: Tensor) -> Nuisance | None:

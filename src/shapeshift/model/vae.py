@@ -89,14 +89,29 @@ class PoseVAE(nn.Module):
 
     def fitted(self, x: Tensor, values: Tensor) -> Tensor:
         """Values (B, P) with the gain and baseline of the signals x (B, P), in closed form."""
-        return values if self.nuisance is None else self.nuisance.fitted(x, values)
+        if self.nuisance is None:
+            return values
+        y, weight = self.likelihood.observed(x), self.likelihood.weight(x)
+        fitted = self.nuisance.fitted(y, values, weight)
+        if weight is None:
+            return fitted
+        return self.nuisance.fitted(y, values, self.likelihood.fisher(fitted, fitted))  # and once more
 
     def fitted_and_jacobian(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The same at theta (B, G + K), with the derivatives (B, G + K, P)."""
         values, jacobian = self.values_and_jacobian(theta)
         if self.nuisance is None:
             return values, jacobian
-        return self.nuisance.fitted_with_slopes(x, values, jacobian)
+        y, weight = self.likelihood.observed(x), self.likelihood.weight(x)
+        if weight is not None:
+            fitted = self.nuisance.fitted(y, values, weight)
+            weight = self.likelihood.fisher(fitted, fitted)
+        return self.nuisance.fitted_with_slopes(y, values, jacobian, weight)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """Signals (B, P) as the encoder sees them: spikes tamed, without gain and baseline."""
+        tame = self.likelihood.tamed(x)
+        return tame if self.nuisance is None else self.nuisance.plain(self.likelihood.observed(tame))
 
     def generate(self, pose: Tensor, z: Tensor, noise: Tensor) -> Distribution:
         """Distribution of the data of these latents."""
@@ -104,7 +119,7 @@ class PoseVAE(nn.Module):
 
     def encode(self, x: Tensor, lag: Tensor) -> Factors:
         """q(pose, z | x) of signals (B, P) whose global search said ``lag`` (B,) samples."""
-        rest = self.encoder(*moved_back(x if self.nuisance is None else self.nuisance.plain(x), lag))
+        rest = self.encoder(*moved_back(self.shown(x), lag))
         if self.n_free < self.n_latent:
             rest = rest.without_shape_after(self.n_free)
         if not self.n_pose:
