@@ -176,7 +176,7 @@ def calibrate(
     Calibration, or None for a model that moves nothing, where fewer than 10 signals are fit for it, and
     for the continuous Bernoulli likelihood, whose noise is not known apart from its signal
     """
-    if m.likelihood == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean
+    if m.likelihood_ == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean
         return None
     if not m.warps or m.shift_sd_ < STILL * m.axis_step_:
         return None
@@ -190,10 +190,11 @@ def calibrate(
     rows = rng.choice(good, size=n, replace=len(good) < n)
     moved = p.shift[rng.permutation(rows)] - p.shift[rows]
     gain = np.asarray(m.amplitudes(values))[rows]
+    own = p.gain[rows, None]
     places = (p.shift[rows], p.shift[rows] + moved, p.shift[rows])
     clean = [m.generate(p.z[rows], shift=s) * gain[:, :1] + gain[:, 1:] for s in places]
-    if m.likelihood in _DRAWS:
-        noisy, sd = [_DRAWS[m.likelihood](c, rng) for c in clean], [_SPREADS[m.likelihood](c) for c in clean]
+    if m.likelihood_ in _DRAWS:
+        noisy, sd = [_DRAWS[m.likelihood_](c, rng) for c in clean], [_SPREADS[m.likelihood_](c) for c in clean]
     else:
         noisy, sd = _with_residuals(m, values, p, good, rows, clean, rng), [p.noise_sd[rows]] * 3
     found = [m.posterior(y) for y in noisy]

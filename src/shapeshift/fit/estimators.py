@@ -18,7 +18,7 @@ from shapeshift.data.coordinates import Axis, Stack, as_stack, refuse_constant, 
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
 from shapeshift.fit.gauge import sentence
-from shapeshift.fit.options import check_choices, design_of, plain, plan_of, scaling_of
+from shapeshift.fit.options import check_choices, design_of, likelihood_name, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
 from shapeshift.fit.reading import drawn, glance_of, plane, pose_tensor, posterior_of, prior_sd
@@ -47,7 +47,8 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         An own module that maps moved-back signals (B, P) and their masks (B, P) to
         :class:`~shapeshift.model.latents.Factors`.
     likelihood : str
-        "gaussian", "student-t" (spikes), "poisson" (counts), "bernoulli" (zeros and ones) or
+        "auto": "poisson" for whole numbers that scatter as counts do, "student-t" where the data hold
+        spikes, "gaussian" otherwise. Or "gaussian", "student-t" (spikes), "poisson" (counts), "bernoulli" (zeros and ones) or
         "continuous-bernoulli" (numbers from 0 to 1).
     shift_sd : float, optional
         Standard deviation of the shift's prior in axis units. By default found from the data.
@@ -119,7 +120,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         warps: tuple[str, ...] = ("shift",),
         decoder: Any = "template",
         encoder: Any = None,
-        likelihood: str = "gaussian",
+        likelihood: str = "auto",
         shift_sd: float | None = None,
         zero: str = "reference",
         nuisance: tuple[str, ...] | None = None,
@@ -182,11 +183,12 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         generator = torch.Generator().manual_seed(seed)
         self._adopt(stack)
         normalised = preprocess.per_signal(stack.values, self.normalise).apply(stack.values)
-        self.scaling_ = scaling_of(self.likelihood, normalised)
+        name = likelihood_name(self.likelihood, normalised)
+        self.scaling_ = scaling_of(name, normalised)
         values, noise = self._tensors(stack)
         plan = plan_of(self, len(values))
         with Progress(self.progress, plan.epochs) as on_epoch:
-            design = design_of(self, normalised, self._axis)
+            design = design_of(self, name, normalised, self._axis)
             self.fitted_ = recipe.fit(design, plan, values, noise, generator, on_epoch=on_epoch)
         self.fit_seconds_ = time.perf_counter() - begin
         self._conclude(len(values), plan.epochs)
@@ -208,6 +210,16 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def history_(self) -> History:
         """What happened while training, one entry an epoch."""
         return self.fitted_.history
+
+    @property
+    def likelihood_(self) -> str:
+        """The likelihood's name, as resolved."""
+        return self.fitted_.vae.likelihood.name
+
+    @property
+    def nuisance_(self) -> tuple[str, ...]:
+        """What is solved for in closed form, as resolved."""
+        return self.fitted_.vae.nuisance.names if self.fitted_.vae.nuisance else ()
 
     @property
     def _axis(self) -> Axis:

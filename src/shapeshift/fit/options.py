@@ -13,6 +13,7 @@ import torch
 from shapeshift.data.coordinates import Axis
 from shapeshift.data.preprocess import NORMALISATIONS, Affine, whole_set
 from shapeshift.errors import ShapeshiftError
+from shapeshift.fit.choose import look_like_counts
 from shapeshift.fit.gauge import ZEROS
 from shapeshift.fit.recipe import epochs_for
 from shapeshift.fit.start import Design
@@ -31,12 +32,12 @@ def check_choices(model: ShiftVAE) -> None:
     """Refuse options that mean nothing, in one sentence."""
     own = isinstance(model.decoder, torch.nn.Module)
     _one_of("decoder", "own" if own else model.decoder, (*DECODERS, "own"))
-    _one_of("likelihood", model.likelihood, tuple(LIKELIHOODS))
+    _one_of("likelihood", model.likelihood, ("auto", *LIKELIHOODS))
     _one_of("warps", tuple(model.warps), WARPS)
     _one_of("zero", model.zero, ZEROS)
     for name in model.nuisance or ():
         _one_of("nuisance", name, NUISANCES)
-    if model.nuisance and not LIKELIHOODS[model.likelihood].linear:
+    if model.nuisance and model.likelihood != "auto" and not LIKELIHOODS[model.likelihood].linear:
         raise ShapeshiftError(
             f"got nuisance={model.nuisance!r} with likelihood={model.likelihood!r}, needed one that is linear "
             "in the signal: use 'gaussian', 'student-t' or 'poisson', or nuisance=()."
@@ -65,6 +66,13 @@ def _positive(name: str, got: Any, kind: type) -> None:
         raise ShapeshiftError(f"got {name}={got!r}, needed a {what} above 0.")
 
 
+def likelihood_name(asked: str, values: np.ndarray) -> str:
+    """The likelihood's name; "auto": counts that scatter as such are counts, all else starts as Gaussian."""
+    if asked != "auto":
+        return asked
+    return "poisson" if look_like_counts(values) else "gaussian"
+
+
 def likelihood_of(name: str, values: np.ndarray) -> Likelihood:
     """The likelihood, after a check that all data are in its support."""
     likelihood = PoissonCounts(max(float(values.mean()), 1e-6)) if name == "poisson" else LIKELIHOODS[name]()
@@ -83,11 +91,11 @@ def scaling_of(name: str, values: np.ndarray) -> Affine:
     return whole_set(values) if LIKELIHOODS[name].affine else Affine(np.array(0.0), np.array(1.0))
 
 
-def design_of(model: ShiftVAE, values: np.ndarray, axis: Axis) -> Design:
+def design_of(model: ShiftVAE, name: str, values: np.ndarray, axis: Axis) -> Design:
     """The model to build; own modules are copied, so that fitting leaves the user's untouched."""
     decoder = model.decoder if isinstance(model.decoder, str) else copy.deepcopy(model.decoder)
     shift_sd = None if model.shift_sd is None else model.shift_sd / axis.half
-    likelihood = likelihood_of(model.likelihood, values)
+    likelihood = likelihood_of(name, values)
     encoder = copy.deepcopy(model.encoder)
     return Design(
         model.n_latent,
@@ -98,7 +106,8 @@ def design_of(model: ShiftVAE, values: np.ndarray, axis: Axis) -> Design:
         shift_sd,
         model.width,
         model.depth,
-        tuple(model.nuisance or ()),
+        None if model.nuisance is None else tuple(model.nuisance),
+        None if model.likelihood == "auto" and name == "gaussian" else False,
     )
 
 

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, align
+from shapeshift.fit.choose import look_spiked, nuisances_for
 from shapeshift.fit.gauge import Reference, exponents, fit_reference
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
 from shapeshift.fit.start import Design, build, canonical_grid, start_latents
 from shapeshift.fit.subspace import by_subspace
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
+from shapeshift.model.likelihoods import StudentTNoise
 from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.vae import PoseVAE
 
@@ -50,7 +52,8 @@ def fit(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Fitted:
     """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
-    free = nuisance(design.nuisance, canonical_grid(x.shape[1]))
+    design = _chosen(design, x, noise, generator)
+    free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
     start = starting_lags(design, free, design.likelihood.tamed(x), noise, generator)
     worth = worth_of_shift(x, noise, start.lag, design.n_latent) if "shift" in design.warps else None
@@ -93,6 +96,17 @@ def fit(
         history,
         worth,
     )
+
+
+def _chosen(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:
+    """The design with what was left to the data decided."""
+    moves = "shift" in design.warps
+    if design.robust is None and moves and look_spiked(x, noise, generator):
+        design = design._replace(likelihood=StudentTNoise())
+    if design.nuisance is None:
+        found = nuisances_for(design.likelihood, x, noise, generator) if moves else ()
+        design = design._replace(nuisance=found)
+    return design
 
 
 def starting_lags(

@@ -37,6 +37,7 @@ def described(model: ShiftVAE) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "axis": {"name": model.axis_name_, "units": model.axis_units_},
         "scaling": {"offset": float(model.scaling_.offset), "gain": float(model.scaling_.gain)},
         "reach": fitted.bank.reach,
+        "likelihood": fitted.vae.likelihood.name,
         "nuisance": list(fitted.vae.nuisance.names) if fitted.vae.nuisance else [],
         "history": {"columns": fitted.history.columns, "stopped": fitted.history.stopped},
         "n_signals": model.n_signals_,
@@ -97,7 +98,7 @@ def _network(
     model: ShiftVAE, tensors: dict[str, Tensor], description: dict[str, Any], bank: Bank, axis: Axis
 ) -> Any:
     """The network, built empty and filled with the stored weights."""
-    likelihood = LIKELIHOODS[model.likelihood]()
+    likelihood = LIKELIHOODS[description["likelihood"]]()
     design = Design(
         model.n_latent,
         tuple(model.warps),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, windows
-from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, Template
+from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, SplineField, Template
 from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast, moved_back
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import Nuisance, nuisance
@@ -16,6 +16,7 @@ from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Shift
 
 TURNED = 0.03
+MARGIN = 4  # samples
 WIDE = 0.4  # sd of the log amplitude from which on amplitude is the first shape latent
 
 
@@ -30,7 +31,8 @@ class Design(NamedTuple):
     shift_sd: float | None  # canonical units
     width: int = 64
     depth: int = 2
-    nuisance: tuple[str, ...] = ()
+    nuisance: tuple[str, ...] | None = ()  # None: found from the data
+    robust: bool | None = False  # None: heavy tails where the data hold spikes
 
 
 def canonical_grid(length: int) -> Tensor:
@@ -102,7 +104,7 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
         encoder = design.encoder or DenseEncoder(
             length, len(warps), design.n_latent, sample, width=design.width, depth=design.depth
         )
-        free = nuisance(design.nuisance, grid)
+        free = nuisance(design.nuisance or (), grid)
         decoder = _decoder(design, prepared(design.likelihood, free, x, start), start, sample)
         return PoseVAE(warps, encoder, decoder, design.likelihood, grid, design.n_latent, free)
 
@@ -124,8 +126,8 @@ def start_latents(vae: PoseVAE, x: Tensor, start: Alignment) -> None:
     if vae.likelihood.affine and not own_gain and _amplitude_first(decoder, encoder, y, seen, mean):
         first, log = 1, (encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0])
         y = decoder.floor + (y - decoder.floor) * torch.exp(-log)
-    rest = (y - mean) * seen * ready.weight.sqrt()[:, None]
-    slope = torch.gradient(mean, dim=1)[0]  # lags are whole samples: what is left of a move is no shape
+    rest = (_settled(y, seen, mean) - mean) * seen * ready.weight.sqrt()[:, None]
+    slope = torch.gradient(mean, dim=1)[0]
     rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
     _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)
     per_unit = values.std() / mean.std().clamp_min(1e-9)  # data to field values
@@ -139,6 +141,26 @@ def start_latents(vae: PoseVAE, x: Tensor, start: Alignment) -> None:
         weight = size * torch.cat([component, shown[0] * component, component.new_zeros(1)])
         encoder.linear.weight[k] = weight / sd
         encoder.linear.bias[k] = -size * (shown[0] * component).sum() / sd
+
+
+def _settled(y: Tensor, seen: Tensor, mean: Tensor) -> Tensor:
+    """Moved-back signals (n, P), moved on by the fraction of a sample that their lags leave over.
+
+    Without it the first component of narrow features is their slope, and a latent that starts there folds:
+    both its signs then mean the same shape.
+    """
+    length = y.shape[1]
+    slope = torch.gradient(mean, dim=1)[0] * seen
+    power = slope.square().sum(1).clamp_min(1e-9)
+    wide = torch.nn.functional.pad(y[None], (MARGIN, MARGIN), mode="replicate")[0]
+    half = (length - 1) / 2 + MARGIN  # in samples
+    spline = SplineField(wide @ spline_matrix(wide.shape[1]).T.to(y.dtype), half)
+    left = y.new_zeros(len(y))  # samples, towards larger axis values
+    moved = y
+    for _ in range(2):
+        left = (left - ((moved - mean) * slope).sum(1) / power).clamp(-0.75, 0.75)
+        moved = spline.on_lattice(left + MARGIN - half, length)
+    return moved
 
 
 def _amplitude_first(decoder: Template, encoder: DenseEncoder, y: Tensor, seen: Tensor, mean: Tensor) -> bool:

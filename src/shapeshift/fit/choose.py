@@ -1,0 +1,99 @@
+"""What the data say of themselves before a fit: counts or not, amplitudes that vary, baselines that slope.
+
+Whoever knows better says so; where nothing is said, these rules decide, and the choice is told.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.ndimage import uniform_filter1d
+from torch import Tensor
+
+from shapeshift.fit.align import align, constant, fitting_weight, without
+from shapeshift.fit.subspace import unexplained
+from shapeshift.model.likelihoods import Likelihood, without_spikes
+from shapeshift.model.nuisance import nuisance
+
+SOME = 400  # signals that are asked
+RANK = 3  # components that must not explain what a baseline does
+SLOPING = 0.35  # of what is unexplained above the noise without a baseline; with one, less is left
+WIDE = 0.4  # sd of the log height from which on signals have gains of their own
+SPIKED = 0.003  # share of the samples that are spikes from which on noise has heavy tails
+FEWEST = 2.0  # mean counts below which their scatter says too little
+SCATTER = (0.6, 1.6)  # variance of counts over their mean, as second differences tell it
+
+
+def look_like_counts(x: np.ndarray) -> bool:
+    """Whether signals (n, P) are whole numbers >= 0 that scatter as counts do, by the square root of their mean.
+
+    The local variance is told by second differences, whose square has the mean m_{-1} + 4 m_0 + m_1 for
+    counts of means m: in the faint half of the samples and in all, its median over 0.455 (that of a
+    chi-squared variate) must agree with it.
+    """
+    if x.shape[1] < 8 or (x < 0).any() or (x != np.rint(x)).any() or x.max() < 3:
+        return False
+    smooth = uniform_filter1d(x, 5, axis=1)[:, 1:-1]
+    square = np.diff(x, 2, axis=1) ** 2 / 6
+    seen = smooth >= FEWEST
+    if seen.mean() < 0.02:
+        return False
+    ratio = square[seen] / smooth[seen] / 0.4549
+    faint = ratio[smooth[seen] <= np.median(smooth[seen])]
+    return all(SCATTER[0] < float(np.median(r)) < SCATTER[1] for r in (ratio, faint))
+
+
+def look_spiked(x: Tensor, noise: Tensor, generator: torch.Generator) -> bool:
+    """Whether signals (n, P) hold spikes: samples far off their neighbours, and not always at the same place
+    of the pattern, as those of a narrow feature are."""
+    n, length = min(SOME, len(x)), x.shape[1]
+    if n < 40 or length < 32:
+        return False
+    some = torch.randperm(len(x), generator=generator)[:n]
+    y, tame = x[some], without_spikes(x[some])
+    signal, sample = torch.nonzero(y != tame, as_tuple=True)
+    if len(signal) < SPIKED * y.numel():
+        return False
+    own = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+    found = align(tame, noise[some], own, starts=2)
+    place = torch.bincount(sample - found.lag[signal] + found.reach, minlength=length)
+    usual = place.sort(descending=True).values[: length // 8].sum()
+    return int(place.sum() - usual) > SPIKED * y.numel()
+
+
+def nuisances_for(
+    likelihood: Likelihood, x: Tensor, noise: Tensor, generator: torch.Generator
+) -> tuple[str, ...]:
+    """The nuisances that signals (n, P) ask for: a baseline if it explains most of what three components
+    of shape leave over, a gain (with an offset) if their heights span more than a factor of about four."""
+    if not likelihood.linear or x.shape[1] < 16 or len(x) < 40:
+        return ()
+    some = torch.randperm(len(x), generator=generator)[:SOME]
+    y, noise = likelihood.tamed(x[some]), noise[some]
+    curved = nuisance(("baseline",), torch.linspace(-1, 1, x.shape[1])[:, None])
+    assert curved is not None
+    flat = constant(x.shape[1])
+    sloping = likelihood.affine and _left(y, noise, curved.basis, generator) < SLOPING * _left(
+        y, noise, flat, generator
+    )
+    names = ("baseline",) if sloping else ("offset",)
+    gain = float(log_heights(without(y, curved.basis) if sloping else y).std()) > WIDE
+    return ("gain", *names) if gain else names if sloping else ()
+
+
+def log_heights(x: Tensor) -> Tensor:
+    """Logarithm of how far signals (n, P), smoothed over three samples, go from their median: (n,)."""
+    smooth = (x[:, :-2] + x[:, 1:-1] + x[:, 2:]) / 3
+    height = (smooth - x.median(1, keepdim=True).values).abs().amax(1)
+    return height.clamp_min(0.02 * height.median().clamp_min(1e-9)).log()
+
+
+def _left(x: Tensor, noise: Tensor, basis: Tensor, generator: torch.Generator) -> float:
+    """Squares above the noise that RANK components leave over of aligned signals, baselines taken off."""
+    weight = fitting_weight(noise)
+    own = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+    found = align(x, noise, own, starts=2, basis=basis)
+    share = unexplained(x, weight, found.lag, found.reach, RANK, basis)
+    total = (without(x, basis).square().sum(1) * weight).sum()
+    floor = (noise[:, 0].square() * x.shape[1] * weight).sum()
+    return max(float(share * total - 0.97 * floor), 1e-3 * float(floor))
