@@ -79,7 +79,7 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
     found = [*_training(m)]
     if m.shift_sd_ > 0:
         # where hardly anything shifts, the prior is narrow by right
-        found += [*(list(_hardly_any_shift(m, p)) or _prior(m, p)), *_span(m, p), *_ambiguous(p), *_faint(p)]
+        found += [*(list(_hardly_any_shift(m, p)) or _prior(m, p)), *_span(m, p), *_ambiguous(p), *_faint(p), *_phases(p)]
     found += [*_misfit(values, p), *_calibration(calibration), *_latents(p)]
     return tuple(sorted(found, key=lambda d: _ORDER.index(d.severity)))
 
@@ -207,6 +207,19 @@ def _ambiguous(p: Posterior) -> Iterator[Doubt]:
             f"{_share(marked)} fit about as well at a shift elsewhere (rival_shift tells where). Their "
             "error bars hold for the shift given only: leave out those flagged 'ambiguous', or check "
             f"{_which(marked)}.",
+            "look" if marked.mean() > FEW else "note",
+        )
+
+
+def _phases(p: Posterior) -> Iterator[Doubt]:
+    """A set of several patterns."""
+    marked = p.flagged("phase")
+    if marked.any():
+        yield Doubt(
+            "phases",
+            f"One moving shape is the wrong model for {_share(marked)}: they look different from the rest and "
+            "lie elsewhere, as another phase does. Their shifts have a zero of their own: leave out those "
+            "flagged 'phase', or fit every phase by itself.",
             "look" if marked.mean() > FEW else "note",
         )
 

@@ -140,6 +140,8 @@ def _flags(
         marks["ambiguous"] = ambiguous
         marks["edge"] = (theta[:, 0].abs() > EDGE * prior_sd) | (theta[:, 0].abs() > reach - vae.sample)
         marks["faint"] = covariance[:, 0, 0].sqrt() > FAINT * prior_sd
+        if fitted.home is not None:
+            marks["phase"] = fitted.home.stranger(theta)
     codes = sorted(marks)
     kinds = sum(marks[c].long() << k for k, c in enumerate(codes)).numpy()  # type: ignore[union-attr]
     named = [";".join(c for k, c in enumerate(codes) if kind >> k & 1) for kind in range(1 << len(codes))]

@@ -13,6 +13,7 @@ from torch import Tensor
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.choose import look_spiked, nuisances_for
 from shapeshift.fit.gauge import Reference, exponents, fit_reference
+from shapeshift.fit.phases import Home, home_of
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
 from shapeshift.fit.start import Design, build, canonical_grid, start_latents
 from shapeshift.fit.subspace import by_subspace
@@ -35,6 +36,7 @@ class Fitted(NamedTuple):
     reference: Reference
     history: History
     worth: Worth | None
+    home: Home | None = None  # of a set of several patterns
 
 
 def epochs_for(n: int, batch_size: int, held_out: float) -> int:
@@ -95,6 +97,7 @@ def fit(
         fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae),
         history,
         worth,
+        home_of(theta) if vae.n_pose and not still else None,
     )
 
 

@@ -14,6 +14,7 @@ from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.align import Alignment
 from shapeshift.fit.gauge import Reference
 from shapeshift.fit.options import check_choices
+from shapeshift.fit.phases import Home
 from shapeshift.fit.recipe import Fitted
 from shapeshift.fit.search import Bank
 from shapeshift.fit.start import Design, build
@@ -30,6 +31,8 @@ def described(model: ShiftVAE) -> tuple[dict[str, Tensor], dict[str, Any]]:
     fitted = model.fitted_
     tensors = {"vae." + k: v for k, v in fitted.vae.state_dict().items()}
     tensors |= {"reference." + k: v for k, v in fitted.reference._asdict().items()}
+    if fitted.home is not None:
+        tensors |= {"home." + k: v for k, v in fitted.home._asdict().items()}
     tensors |= {"bank.z": fitted.bank.z, "axis": torch.tensor(model.axis_)}
     description = {
         "kind": "ShiftVAE",
@@ -64,9 +67,10 @@ def restored(
         reference = Reference(**{k: tensors["reference." + k] for k in Reference._fields})
         bank = Bank(tensors["bank.z"], int(description["reach"]))
         vae = _network(model, tensors, description, bank, Axis(axis))
-        model.fitted_ = Fitted(
-            vae, bank, reference, history, description["worth"] and Worth(*description["worth"])
-        )
+        told = "home.low" in tensors
+        home = Home(**{k: tensors["home." + k] for k in Home._fields}) if told else None
+        worth = description["worth"] and Worth(*description["worth"])
+        model.fitted_ = Fitted(vae, bank, reference, history, worth, home)
         model.notes_, model.fit_seconds_ = tuple(description["notes"]), float(description["fit_seconds"])
         model._conclude(int(description["n_signals"]), description["options"]["epochs"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
