@@ -194,7 +194,10 @@ def calibrate(
     places = (p.shift[rows], p.shift[rows] + moved, p.shift[rows])
     clean = [m.generate(p.z[rows], shift=s) * gain[:, :1] + gain[:, 1:] for s in places]
     if m.likelihood_ in _DRAWS:
-        noisy, sd = [_DRAWS[m.likelihood_](c, rng) for c in clean], [_SPREADS[m.likelihood_](c) for c in clean]
+        noisy, sd = (
+            [_DRAWS[m.likelihood_](c, rng) for c in clean],
+            [_SPREADS[m.likelihood_](c) for c in clean],
+        )
     else:
         noisy, sd = _with_residuals(m, values, p, good, rows, clean, rng), [p.noise_sd[rows]] * 3
     found = [m.posterior(y) for y in noisy]

@@ -79,7 +79,13 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
     found = [*_training(m)]
     if m.shift_sd_ > 0:
         # where hardly anything shifts, the prior is narrow by right
-        found += [*(list(_hardly_any_shift(m, p)) or _prior(m, p)), *_span(m, p), *_ambiguous(p), *_faint(p), *_phases(p)]
+        found += [
+            *(list(_hardly_any_shift(m, p)) or _prior(m, p)),
+            *_span(m, p),
+            *_ambiguous(p),
+            *_faint(p),
+            *_phases(p),
+        ]
     found += [*_misfit(values, p), *_calibration(calibration), *_latents(p)]
     return tuple(sorted(found, key=lambda d: _ORDER.index(d.severity)))
 

@@ -19,6 +19,7 @@ SOME = 400  # signals that are asked
 RANK = 3  # components that must not explain what a baseline does
 SLOPING = 0.35  # of what is unexplained above the noise without a baseline; with one, less is left
 WIDE = 0.4  # sd of the log height from which on signals have gains of their own
+EMPTY = 4.0  # sd by which the variance of a signal exceeds that of its noise
 SPIKED = 0.003  # share of the samples that are spikes from which on noise has heavy tails
 FEWEST = 2.0  # mean counts below which their scatter says too little
 SCATTER = (0.6, 1.6)  # variance of counts over their mean, as second differences tell it
@@ -41,6 +42,14 @@ def look_like_counts(x: np.ndarray) -> bool:
     ratio = square[seen] / smooth[seen] / 0.4549
     faint = ratio[smooth[seen] <= np.median(smooth[seen])]
     return all(SCATTER[0] < float(np.median(r)) < SCATTER[1] for r in (ratio, faint))
+
+
+def filled(x: Tensor, noise: Tensor) -> Tensor:
+    """Which signals (n, P) hold more than noise, bool (n,): the others teach nothing about shape, and a fit
+    to them would invent one. All of them, where fewer than a quarter do."""
+    scatter = noise[:, 0].square() * (2 / x.shape[1]) ** 0.5  # sd of the variance of pure noise
+    held = noise[:, 1].square() > EMPTY * scatter
+    return held if held.double().mean() >= 0.25 else torch.ones_like(held)
 
 
 def look_spiked(x: Tensor, noise: Tensor, generator: torch.Generator) -> bool:
@@ -77,15 +86,25 @@ def nuisances_for(
         y, noise, flat, generator
     )
     names = ("baseline",) if sloping else ("offset",)
-    gain = float(log_heights(without(y, curved.basis) if sloping else y).std()) > WIDE
+    gain = varied(without(y, curved.basis) if sloping else y, noise)
     return ("gain", *names) if gain else names if sloping else ()
 
 
-def log_heights(x: Tensor) -> Tensor:
-    """Logarithm of how far signals (n, P), smoothed over three samples, go from their median: (n,)."""
+def varied(x: Tensor, noise: Tensor) -> bool:
+    """Whether the heights of signals (n, P) span more than a factor of about four."""
+    heights = log_heights(x, noise)
+    return len(heights) > len(x) / 4 and float(heights.std()) > WIDE
+
+
+def log_heights(x: Tensor, noise: Tensor) -> Tensor:
+    """Logarithm of how far signals (n, P), smoothed over three samples, go from their median: (m,), of
+    those that rise above the noise and have their highest point well inside the window."""
     smooth = (x[:, :-2] + x[:, 1:-1] + x[:, 2:]) / 3
-    height = (smooth - x.median(1, keepdim=True).values).abs().amax(1)
-    return height.clamp_min(0.02 * height.median().clamp_min(1e-9)).log()
+    height, top = (smooth - x.median(1, keepdim=True).values).abs().max(1)
+    margin = x.shape[1] // 16
+    inside = (top >= margin) & (top < smooth.shape[1] - margin) & (height > 4 * noise[:, 0])
+    height = height[inside]
+    return height.clamp_min(0.02 * height.median().clamp_min(1e-9)).log() if len(height) else height
 
 
 def _left(x: Tensor, noise: Tensor, basis: Tensor, generator: torch.Generator) -> float:

@@ -18,22 +18,19 @@ GAP = 0.1  # half-windows without a single shift that set groups apart
 FEWEST = 20  # signals below which a gap means little
 STRAY = 0.02  # share of signals outside the largest group that is worth a word
 TOLD = 0.75  # of the minority must be told from its shape alone
-UNLIKE = 8.0  # robust sd of the home group's shapes
+UNLIKE = 5.5  # prior sd of a latent beyond which a shape is none that the model knows
 
 
 class Home(NamedTuple):
-    """Where the largest group lies: shifts from ``low`` to ``high`` (canonical units), shapes about
-    ``centre`` (K,) with robust sd ``spread`` (K,)."""
+    """Where the largest group lies: shifts from ``low`` to ``high`` (canonical units)."""
 
     low: Tensor
     high: Tensor
-    centre: Tensor
-    spread: Tensor
 
     def stranger(self, theta: Tensor) -> Tensor:
-        """Which theta (n, 1 + K) are not at home: bool (n,)."""
+        """Which theta (n, 1 + K) are not at home, or have a shape beyond all that are: bool (n,)."""
         away = (theta[:, 0] < self.low) | (theta[:, 0] > self.high)
-        return away | (((theta[:, 1:] - self.centre) / self.spread).abs() > UNLIKE).any(1)
+        return away | (theta[:, 1:].abs() > UNLIKE).any(1)
 
 
 def home_of(theta: Tensor) -> Home | None:
@@ -48,11 +45,8 @@ def home_of(theta: Tensor) -> Home | None:
     inside[home] = True
     if len(groups) == 1 or (~inside).double().mean() < STRAY or not _told_by_shape(theta[:, 1:], inside):
         return None
-    z = theta[home, 1:]
-    centre = z.median(0).values
-    spread = 1.4826 * (z - centre).abs().median(0).values
     own = theta[home, 0]
-    return Home(own.min() - GAP / 2, own.max() + GAP / 2, centre, spread.clamp_min(1e-3))
+    return Home(own.min() - GAP / 2, own.max() + GAP / 2)
 
 
 def _told_by_shape(z: Tensor, inside: Tensor) -> bool:

@@ -122,7 +122,9 @@ def gains(
 
     def solved(x: Tensor, theta: Tensor, covariance: Tensor, sd: Tensor) -> Sequence[Tensor]:
         assert vae.nuisance is not None
-        return vae.nuisance.solved(vae.likelihood.observed(x), *vae.values_and_jacobian(theta), covariance, sd)[:2]
+        return vae.nuisance.solved(
+            vae.likelihood.observed(x), *vae.values_and_jacobian(theta), covariance, sd
+        )[:2]
 
     gain, sd = in_chunks(solved, x, theta, covariance, sample_sd)
     return gain, sd

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, align
-from shapeshift.fit.choose import look_spiked, nuisances_for
+from shapeshift.fit.choose import filled, look_spiked, nuisances_for
 from shapeshift.fit.gauge import Reference, exponents, fit_reference
 from shapeshift.fit.phases import Home, home_of
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
@@ -54,6 +54,8 @@ def fit(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Fitted:
     """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
+    held = filled(x, noise)
+    x, noise = x[held], noise[held]
     design = _chosen(design, x, noise, generator)
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
@@ -66,7 +68,7 @@ def fit(
     if start.turned:  # one latent alone would make do with false shifts
         plan = replace(plan, release=(0.0, 0.0))
     vae = build(design, x, start, generator)
-    start_latents(vae, x, start)
+    start_latents(vae, x, noise, start)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
         some = slice(0, SAMPLE)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, windows
+from shapeshift.fit.choose import WIDE, varied
 from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, SplineField, Template
 from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast, moved_back
 from shapeshift.model.likelihoods import Likelihood
@@ -17,7 +18,6 @@ from shapeshift.model.warps import Shift
 
 TURNED = 0.03
 MARGIN = 4  # samples
-WIDE = 0.4  # sd of the log amplitude from which on amplitude is the first shape latent
 
 
 class Design(NamedTuple):
@@ -110,7 +110,7 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
 
 
 @torch.no_grad()
-def start_latents(vae: PoseVAE, x: Tensor, start: Alignment) -> None:
+def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> None:
     """Start the latents where they can do most: the first at the amplitude if that varies by much, the
     others at the principal components of what is then left unexplained."""
     decoder, encoder = vae.decoder, vae.encoder
@@ -123,8 +123,10 @@ def start_latents(vae: PoseVAE, x: Tensor, start: Alignment) -> None:
     first = 0
     own_gain = vae.nuisance is not None and vae.nuisance.gain
     decoder.log_gain.requires_grad_(not own_gain)  # signals have their own
-    if vae.likelihood.affine and not own_gain and _amplitude_first(decoder, encoder, y, seen, mean):
-        first, log = 1, (encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0])
+    if vae.likelihood.affine and not own_gain and varied(x, noise):
+        first = int(_amplitude_first(decoder, encoder, y, seen, mean))
+    if first:
+        log = encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0]
         y = decoder.floor + (y - decoder.floor) * torch.exp(-log)
     rest = (_settled(y, seen, mean) - mean) * seen * ready.weight.sqrt()[:, None]
     slope = torch.gradient(mean, dim=1)[0]
