@@ -189,10 +189,9 @@ def calibrate(
         return None
     rows = rng.choice(good, size=n, replace=len(good) < n)
     moved = p.shift[rng.permutation(rows)] - p.shift[rows]
-    gain = np.asarray(m.amplitudes(values))[rows]
-    own = p.gain[rows, None]
+    size, base = _own(m, values, p)
     places = (p.shift[rows], p.shift[rows] + moved, p.shift[rows])
-    clean = [m.generate(p.z[rows], shift=s) * gain[:, :1] + gain[:, 1:] for s in places]
+    clean = [m.generate(p.z[rows], shift=s) * size[rows] + base[rows] for s in places]
     if m.likelihood_ in _DRAWS:
         noisy, sd = (
             [_DRAWS[m.likelihood_](c, rng) for c in clean],
@@ -205,6 +204,13 @@ def calibrate(
     return calibration_of(found[0], found[1], moved, bound, found[2], at=places[0])
 
 
+def _own(m: Any, values: np.ndarray, p: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Size (n, 1) and baseline (n, P) of every signal: size * generate(z, shift) + baseline is what the model
+    draws of it. The baseline stays where it is when the pattern moves."""
+    size = np.asarray(m.amplitudes(values))[:, :1] * p.gain[:, None]
+    return size, np.asarray(m.reconstruct(values)) - size * m.generate(p.z, shift=p.shift)
+
+
 def _with_residuals(
     m: Any,
     values: np.ndarray,
@@ -215,9 +221,9 @@ def _with_residuals(
     rng: np.random.Generator,
 ) -> list[np.ndarray]:
     """Clean signals (n, P) of ``rows`` with the residuals of signals of like noise."""
-    gain = np.asarray(m.amplitudes(values))
+    size, base = _own(m, values, p)
     drawn, jacobian = described(m, p.shift, p.z)
-    drawn, jacobian = drawn * gain[:, :1] + gain[:, 1:], jacobian * gain[:, :1, None]
+    drawn, jacobian = drawn * size + base, jacobian * size[..., None]
     drawn, jacobian = np.nan_to_num(drawn), np.nan_to_num(jacobian)
     # residuals lack noise along what a fit can do, and hold misfit along a gain and an offset, which is
     # the signal's own: there, noise is drawn anew

@@ -26,7 +26,7 @@ SCATTER = (0.6, 1.6)  # variance of counts over their mean, as second difference
 
 
 def look_like_counts(x: np.ndarray) -> bool:
-    """Whether signals (n, P) are whole numbers >= 0 that scatter as counts do, by the square root of their mean.
+    """Whether signals (n, P) are whole numbers >= 0 that scatter as counts do, by the root of their mean.
 
     The local variance is told by second differences, whose square has the mean m_{-1} + 4 m_0 + m_1 for
     counts of means m: in the faint half of the samples and in all, its median over 0.455 (that of a

@@ -48,7 +48,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         :class:`~shapeshift.model.latents.Factors`.
     likelihood : str
         "auto": "poisson" for whole numbers that scatter as counts do, "student-t" where the data hold
-        spikes, "gaussian" otherwise. Or "gaussian", "student-t" (spikes), "poisson" (counts), "bernoulli" (zeros and ones) or
+        spikes, "gaussian" otherwise. Or one of these names, "bernoulli" (zeros and ones) or
         "continuous-bernoulli" (numbers from 0 to 1).
     shift_sd : float, optional
         Standard deviation of the shift's prior in axis units. By default found from the data.

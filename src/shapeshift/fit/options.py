@@ -39,8 +39,8 @@ def check_choices(model: ShiftVAE) -> None:
         _one_of("nuisance", name, NUISANCES)
     if model.nuisance and model.likelihood != "auto" and not LIKELIHOODS[model.likelihood].linear:
         raise ShapeshiftError(
-            f"got nuisance={model.nuisance!r} with likelihood={model.likelihood!r}, needed one that is linear "
-            "in the signal: use 'gaussian', 'student-t' or 'poisson', or nuisance=()."
+            f"got nuisance={model.nuisance!r} with likelihood={model.likelihood!r}, needed one that is "
+            "linear in the signal: use 'gaussian', 'student-t' or 'poisson', or nuisance=()."
         )
     _one_of("normalise", model.normalise, (None, *NORMALISATIONS))
     for name in ("n_latent", "batch_size", "width", "depth"):

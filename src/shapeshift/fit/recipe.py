@@ -23,7 +23,7 @@ from shapeshift.model.likelihoods import StudentTNoise
 from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.vae import PoseVAE
 
-STEPS = 500  # optimiser steps when the number of epochs is not given
+STEPS = 900  # optimiser steps when the number of epochs is not given
 STILL = 0.02  # prior sd, in samples, where a shift explains less than one more shape component
 SAMPLE = 1024  # signals that fix the bank and the zero
 

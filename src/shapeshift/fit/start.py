@@ -48,7 +48,7 @@ class Prepared(NamedTuple):
 
 
 def prepared(likelihood: Likelihood, free: Nuisance | None, x: Tensor, start: Alignment) -> Prepared:
-    """x = g T + baseline + noise, solved at the alignment's lags; without nuisance the signals as they are."""
+    """x = g T + baseline + noise, solved at the alignment's lags; without nuisance the signals themselves."""
     x = likelihood.tamed(x)
     if free is None:
         return Prepared(x, x.new_ones(len(x)))
