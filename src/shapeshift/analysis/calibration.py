@@ -239,7 +239,7 @@ def _with_residuals(
 
 # how values scatter around their expectation, and their sd, where the likelihood leaves nothing free
 _DRAWS = {
-    "poisson": lambda mean, rng: rng.poisson(mean).astype(float),
+    "poisson": lambda mean, rng: rng.poisson(np.maximum(mean, 0)).astype(float),
     "bernoulli": lambda mean, rng: (rng.uniform(size=mean.shape) < mean).astype(float),
 }
 _SPREADS = {

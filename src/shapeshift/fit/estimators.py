@@ -301,7 +301,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         vae = self.fitted_.vae
         with torch.no_grad():
             pose = pose_tensor(self.fitted_, moved, shapes, self.zero)
-            values = vae.likelihood.mean(vae.values(pose, shapes))
+            values = vae.expected(vae.values(pose, shapes))
         return self.scaling_.undo(values.double().numpy())
 
     def amplitudes(self, X: Any) -> np.ndarray:

@@ -119,7 +119,7 @@ def _vertex(curve: Tensor, top: Tensor) -> Tensor:
 
 
 def _at_rest(vae: PoseVAE, z: Tensor) -> Tensor:
-    return vae.likelihood.mean(vae.values(z.new_zeros(len(z), vae.n_pose), z))
+    return vae.expected(vae.values(z.new_zeros(len(z), vae.n_pose), z))
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """The encoder alone: what it says of a signal at the lag where a few learned components explain most.
 
-No refinement and no second lag: a larger error than that of :func:`shapeshift.fit.search.infer`, in a fraction
-of the time. For a first look, for streams, and for small boards.
+No refinement and no second lag: a larger error than that of :func:`shapeshift.fit.search.infer`, in a part of
+the time. For a first look, for streams, and for small boards.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def table_of(vae: PoseVAE, bank: Bank) -> Table:
     """Expected signals of the bank's shapes, ready for correlation."""
     steps = torch.arange(-bank.reach, len(vae.grid) + bank.reach, dtype=vae.grid.dtype)
     wide = (steps * vae.sample - 1.0)[None, :, None].expand(len(bank.z), -1, -1)
-    u, s, v = torch.linalg.svd(vae.likelihood.mean(vae.decoder(bank.z)(wide)), full_matrices=False)
+    u, s, v = torch.linalg.svd(vae.expected(vae.decoder(bank.z)(wide)), full_matrices=False)
     rank = min(RANK, len(s))
     basis, mix = v[:rank], u[:, :rank] * s[:rank]
     windows = (mix @ basis).unfold(1, len(vae.grid), 1).flip(1)

@@ -119,7 +119,7 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
     ready = prepared(vae.likelihood, vae.nuisance, x, start)
     y, seen = moved_back(ready.x, start.lag)
     values = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent))
-    mean = vae.likelihood.mean(values) if vae.nuisance is None else values
+    mean = vae.likelihood.mean(values) if vae.nuisance is None else values  # as signals are prepared
     first = 0
     own_gain = vae.nuisance is not None and vae.nuisance.gain
     decoder.log_gain.requires_grad_(not own_gain)  # signals have their own

@@ -83,6 +83,10 @@ class Likelihood(nn.Module, ABC):
         """The data (B, P) in the units of field values, for likelihoods that are linear."""
         return x
 
+    def unobserved(self, values: Tensor) -> Tensor:
+        """The inverse of :meth:`observed`."""
+        return values
+
     def weight(self, x: Tensor) -> Tensor | None:
         """What the samples of x (B, P) count for when gain and baseline are solved for; None: all alike."""
         return None
@@ -266,6 +270,9 @@ class PoissonCounts(Likelihood):
 
     def observed(self, x: Tensor) -> Tensor:
         return x / self.level
+
+    def unobserved(self, values: Tensor) -> Tensor:
+        return self.level * values
 
     def weight(self, x: Tensor) -> Tensor:
         near = F.avg_pool1d(x[:, None], 5, 1, 2, count_include_pad=False)[:, 0]

@@ -108,6 +108,11 @@ class PoseVAE(nn.Module):
             weight = self.likelihood.fisher(fitted, fitted)
         return self.nuisance.fitted_with_slopes(y, values, jacobian, weight)
 
+    def expected(self, values: Tensor) -> Tensor:
+        """Expected data (B, P) at field values; with a nuisance, up to its gain and baseline."""
+        linear = self.nuisance is not None
+        return self.likelihood.unobserved(values) if linear else self.likelihood.mean(values)
+
     def shown(self, x: Tensor) -> Tensor:
         """Signals (B, P) as the encoder sees them: spikes tamed, without gain and baseline."""
         tame = self.likelihood.tamed(x)
