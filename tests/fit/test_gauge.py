@@ -6,7 +6,7 @@ import torch
 
 import shapeshift as ss
 from shapeshift.fit import gauge
-from shapeshift.fit.gauge import ZEROS, centroid, mirror, bumps, offset, peak
+from shapeshift.fit.gauge import ZEROS, bumps, centroid, mirror, offset, peak
 from shapeshift.fit.refine import in_chunks
 from shapeshift.model.likelihoods import Gaussian
 from shapeshift.model.vae import PoseVAE, with_slopes
@@ -147,13 +147,14 @@ def test_error_bars_follow_the_zero(skewed):
 def test_error_bars_grow_where_the_zero_depends_on_the_shape(skewed):
     model, X, _ = skewed
     steep = under(model, "reference")
-    old = model.fitted_.reference
-    slope = old.coefficients.clone()
-    slope[0] += 0.1
-    steep.fitted_ = model.fitted_._replace(
-        reference=old._replace(coefficients=slope, bounds=torch.tensor([-9.0, 9.0]))
-    )
     p = model.posterior(X[:1])
+    old = model.fitted_.reference
+    beside = (torch.tensor(p.z).float() - old.centre) / old.spread + torch.tensor([1.0, 0.0])
+    steep.fitted_ = model.fitted_._replace(
+        reference=old._replace(
+            coefficients=torch.tensor([0.2]), knots=beside, bounds=torch.tensor([-9.0, 9.0])
+        )
+    )
     clean = model.generate(p.z, shift=p.shift)
     found = steep.posterior(clean + 0.02 * np.random.default_rng(3).normal(size=(400, 100)))
     assert found.shift_sd.mean() > 1.3 * model.posterior(X[:1]).shift_sd[0]

@@ -224,8 +224,8 @@ def _phases(p: Posterior) -> Iterator[Doubt]:
         yield Doubt(
             "phases",
             f"One moving shape is the wrong model for {_share(marked)}: they look different from the rest, "
-            "and lie elsewhere, as another phase does. Their shifts have a zero of their own: leave out those "
-            "flagged 'phase', or fit every phase by itself.",
+            "and lie elsewhere, as another phase does. Their shifts have a zero of their own: leave out "
+            "those flagged 'phase', or fit every phase by itself.",
             "look" if marked.mean() > FEW else "note",
         )
 
