@@ -12,8 +12,9 @@ from torch import Tensor
 
 from shapeshift.fit.align import align, constant, fitting_weight, without
 from shapeshift.fit.subspace import unexplained
-from shapeshift.model.likelihoods import Likelihood, without_spikes
+from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import nuisance
+from shapeshift.model.spikes import without_spikes
 
 SOME = 400  # signals that are asked
 RANK = 3  # components that must not explain what a baseline does
