@@ -55,8 +55,20 @@ class TestPoisson(LikelihoodLaws):
     def make(self):
         return PoissonCounts(level=7.0)
 
+    @pytest.fixture
+    def values(self):
+        return torch.tensor([[0.01, 0.1, 0.4, 1.6], [-0.01, 0.2, 0.9, 2.4]], dtype=torch.float64)
+
     def reference(self, likelihood, values, noise):
-        return D.Poisson(7.0 * F.softplus(values) + 1e-6)
+        sharpness = 7.0 / 0.15
+        return D.Poisson(7.0 * F.softplus(sharpness * values) / sharpness + 1e-6)
+
+    def test_the_rate_is_the_field_but_for_a_fraction_of_a_count(self):
+        likelihood, v = self.make().double(), torch.linspace(-1, 3, 401, dtype=torch.float64)
+        off = likelihood.mean(v) - 7.0 * v.clamp_min(0)
+        assert (off.abs() < 0.15).all()
+        assert (likelihood.mean(v) > 0).all()
+        assert torch.allclose(likelihood.unobserved(likelihood.observed(v)), v)
 
 
 class TestBernoulli(LikelihoodLaws):
