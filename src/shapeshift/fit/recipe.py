@@ -121,6 +121,8 @@ def starting_lags(
     length = x.shape[1]
     if "shift" not in design.warps:
         return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
+    if not design.likelihood.linear:  # bits have no bends that tell their noise
+        noise = torch.stack([design.likelihood.rough_sd(x, noise), noise[:, 1]], 1)
     rows = None if free is None or not len(free.basis) else free.basis
     found = align(x, noise, generator, basis=rows)
     found = by_subspace(x, noise, found, generator, rows) or found
