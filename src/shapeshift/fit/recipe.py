@@ -138,5 +138,6 @@ def starting_lags(
 def _no_reference(vae: PoseVAE) -> Reference:
     """delta = 0, where nothing moves."""
     k = vae.n_latent
-    one, none = torch.ones(k), torch.zeros(1)
-    return Reference(none, torch.zeros(1, k), 0 * one, one, none[0], torch.tensor(False), torch.zeros(2))
+    one = torch.ones(k)
+    none, knots, bounds = torch.zeros(1), torch.zeros(1, k), torch.zeros(2)
+    return Reference(none, knots, 0 * one, one, torch.tensor(0.0), torch.tensor(False), bounds)
