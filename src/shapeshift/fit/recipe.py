@@ -71,10 +71,7 @@ def fit(
     start_latents(vae, x, noise, start)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
-        some = slice(0, SAMPLE)
-        with torch.no_grad():
-            q = vae.encode(data.x[some], data.lag[some])
-        bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
+        bank = encoded_bank(vae, data.x[:SAMPLE], data.lag[:SAMPLE], start.reach)
         return better_lags(vae, bank, data.x, data.noise, data.lag)
 
     history = train(
@@ -86,21 +83,29 @@ def fit(
         on_epoch=on_epoch,
     )
     some = torch.linspace(0, len(x) - 1, min(SAMPLE, len(x))).long()  # the same for every seed
-    with torch.no_grad():
-        q = vae.encode(x[some], start.lag[some])
-    bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
-    refined = infer(vae, bank, x[some], noise[some]).refined
-    vae.likelihood.settle(x[some], refined.values, noise[some])
-    theta = infer(vae, bank, x[some], noise[some]).refined.theta
-    bank = bank_of(theta, vae.n_pose, start.reach)
+    theta = settled(vae, x[some], noise[some], encoded_bank(vae, x[some], start.lag[some], start.reach))
     return Fitted(
         vae,
-        bank,
+        bank_of(theta, vae.n_pose, start.reach),
         fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae),
         history,
         worth,
         home_of(theta) if vae.n_pose and not still else None,
     )
+
+
+@torch.no_grad()
+def encoded_bank(vae: PoseVAE, x: Tensor, lag: Tensor, reach: int) -> Bank:
+    """The bank of the shapes that the encoder sees in signals (n, P) at known lags (n,)."""
+    q = vae.encode(x, lag)
+    return bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, reach)
+
+
+def settled(vae: PoseVAE, x: Tensor, noise: Tensor, bank: Bank) -> Tensor:
+    """theta (n, G + K) of signals (n, P), after the likelihood has settled on what the refinement leaves."""
+    refined = infer(vae, bank, x, noise).refined
+    vae.likelihood.settle(x, refined.values, noise)
+    return infer(vae, bank, x, noise).refined.theta
 
 
 def _chosen(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:
