@@ -15,6 +15,7 @@ from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.refine import in_chunks
 from shapeshift.fit.search import Found, infer
+from shapeshift.fit.threads import one_each
 
 if TYPE_CHECKING:
     from shapeshift.data.coordinates import Stack
@@ -55,6 +56,7 @@ def placed(fitted: Fitted, zero: str, theta: Tensor, covariance: Tensor) -> Plac
     return Placed(theta[:, 0] + delta, sd, delta)
 
 
+@one_each()
 @torch.no_grad()
 def glance_of(fitted: Fitted, x: Tensor, zero: str, axis: Axis, stack: Stack) -> Posterior:
     """The same as :func:`posterior_of` by the encoder alone: noise and evidence are not known then."""
@@ -79,6 +81,7 @@ def glance_of(fitted: Fitted, x: Tensor, zero: str, axis: Axis, stack: Stack) ->
     )
 
 
+@one_each()
 @torch.no_grad()
 def posterior_of(
     fitted: Fitted, x: Tensor, noise: Tensor, zero: str, gain: np.ndarray, axis: Axis, stack: Stack
@@ -150,6 +153,7 @@ def _flags(
     return np.array(named)[kinds]
 
 
+@one_each()
 @torch.no_grad()
 def drawn(fitted: Fitted, x: Tensor, noise: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected signals at the posterior (n, P), pose (n, G) and shape (n, K), model units."""

@@ -17,6 +17,7 @@ from shapeshift.fit.phases import Home, home_of
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
 from shapeshift.fit.start import Design, build, canonical_grid, start_latents
 from shapeshift.fit.subspace import by_subspace
+from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.likelihoods import StudentTNoise
@@ -44,6 +45,7 @@ def epochs_for(n: int, batch_size: int, held_out: float) -> int:
     return min(400, max(4, math.ceil(STEPS / math.ceil((1 - held_out) * n / batch_size))))
 
 
+@one_each()
 def fit(
     design: Design,
     plan: Plan,
