@@ -73,10 +73,7 @@ def fit(
     start_latents(vae, x, noise, start)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
-        some = slice(0, SAMPLE)
-        with torch.no_grad():
-            q = vae.encode(data.x[some], data.lag[some])
-        bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
+        bank = encoded_bank(vae, data.x[:SAMPLE], data.lag[:SAMPLE], start.reach)
         return better_lags(vae, bank, data.x, data.noise, data.lag)
 
     history = train(
@@ -88,21 +85,29 @@ def fit(
         on_epoch=on_epoch,
     )
     some = torch.linspace(0, len(x) - 1, min(SAMPLE, len(x))).long()  # the same for every seed
-    with torch.no_grad():
-        q = vae.encode(x[some], start.lag[some])
-    bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
-    refined = infer(vae, bank, x[some], noise[some]).refined
-    vae.likelihood.settle(x[some], refined.values, noise[some])
-    theta = infer(vae, bank, x[some], noise[some]).refined.theta
-    bank = bank_of(theta, vae.n_pose, start.reach)
+    theta = settled(vae, x[some], noise[some], encoded_bank(vae, x[some], start.lag[some], start.reach))
     return Fitted(
         vae,
-        bank,
+        bank_of(theta, vae.n_pose, start.reach),
         fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae),
         history,
         worth,
         home_of(theta) if vae.n_pose and not still else None,
     )
+
+
+@torch.no_grad()
+def encoded_bank(vae: PoseVAE, x: Tensor, lag: Tensor, reach: int) -> Bank:
+    """The bank of the shapes that the encoder sees in signals (n, P) at known lags (n,)."""
+    q = vae.encode(x, lag)
+    return bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, reach)
+
+
+def settled(vae: PoseVAE, x: Tensor, noise: Tensor, bank: Bank) -> Tensor:
+    """theta (n, G + K) of signals (n, P), after the likelihood has settled on what the refinement leaves."""
+    refined = infer(vae, bank, x, noise).refined
+    vae.likelihood.settle(x, refined.values, noise)
+    return infer(vae, bank, x, noise).refined.theta
 
 
 def _chosen(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:
@@ -123,6 +128,8 @@ def starting_lags(
     length = x.shape[1]
     if "shift" not in design.warps:
         return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
+    if not design.likelihood.linear:  # bits have no bends that tell their noise
+        noise = torch.stack([design.likelihood.rough_sd(x, noise), noise[:, 1]], 1)
     rows = None if free is None or not len(free.basis) else free.basis
     found = align(x, noise, generator, basis=rows)
     found = by_subspace(x, noise, found, generator, rows) or found
@@ -138,5 +145,6 @@ def starting_lags(
 def _no_reference(vae: PoseVAE) -> Reference:
     """delta = 0, where nothing moves."""
     k = vae.n_latent
-    one, none = torch.ones(k), torch.zeros(1)
-    return Reference(none, torch.zeros(1, k), 0 * one, one, none[0], torch.tensor(False), torch.zeros(2))
+    one = torch.ones(k)
+    none, knots, bounds = torch.zeros(1), torch.zeros(1, k), torch.zeros(2)
+    return Reference(none, knots, 0 * one, one, torch.tensor(0.0), torch.tensor(False), bounds)
