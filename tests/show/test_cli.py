@@ -294,7 +294,9 @@ def test_the_nuisance_asked_for_is_solved_for(word: str, names: tuple, data: Pat
     assert done.exit_code == 0, done.stderr
     assert ss.load(tmp_path / "run/model.safetensors").nuisance_ == names
     assert ("gain" in pd.read_csv(tmp_path / "run/signals.csv")) == ("gain" in names)
-    assert f"nuisance = [{', '.join(json.dumps(n) for n in names)}]" in (tmp_path / "run/run.toml").read_text()
+    assert (
+        f"nuisance = [{', '.join(json.dumps(n) for n in names)}]" in (tmp_path / "run/run.toml").read_text()
+    )
     assert call("transform", tmp_path / "run", data, "--out", tmp_path / "a.csv").exit_code == 0
     assert ("gain_sd" in pd.read_csv(tmp_path / "a.csv")) == ("gain" in names)
 

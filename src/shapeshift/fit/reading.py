@@ -134,14 +134,15 @@ def gains(
 
 
 def _empty(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found, excess: Tensor) -> Tensor:
-    """Signals (n, P) that hold no pattern, bool (n,): no more power than noise may have, and no narrow feature
-    either, which a long window would hide: the model explains them little better than a constant does."""
+    """Signals (n, P) that hold no pattern, bool (n,): no more power than noise may have, and no narrow
+    feature in a long window either, for the model explains them little better than a constant does."""
     variance = noise[:, 0].square() + SMALLEST**2
     empty = noise[:, 1].square() <= EMPTY * (2 / x.shape[1]) ** 0.5 * variance
     rows = torch.nonzero(empty)[:, 0]
     if len(rows):
         x, noise, values = x[rows], noise[rows], found.refined.values[rows]
-        level = vae.likelihood.values_at(x.mean(1, keepdim=True)).expand_as(x)
+        flat = vae.nuisance is not None and len(vae.nuisance.basis) > 0  # a baseline holds the level
+        level = 0 * x if flat else vae.likelihood.values_at(x.mean(1, keepdim=True)).expand_as(x)
         told = vae.likelihood.log_prob(x, values, noise)
         told = told - vae.likelihood.log_prob(x, vae.fitted(x, level), noise)
         empty[rows] = told / excess[rows] < PATTERN
