@@ -5,6 +5,7 @@ import torch
 from shapeshift.model.decoders import CoordinateNet, Template
 from shapeshift.model.latents import Factors
 from shapeshift.model.likelihoods import Gaussian
+from shapeshift.model.nuisance import nuisance
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Shift
 
@@ -32,7 +33,7 @@ def peak():
     return torch.exp(-(at**2) / 0.03)
 
 
-def model(decoder="template", n_latent=2, likelihood=None, encoder=None, moves=True):
+def model(decoder="template", n_latent=2, likelihood=None, encoder=None, moves=True, free=()):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if decoder == "template":
@@ -42,7 +43,8 @@ def model(decoder="template", n_latent=2, likelihood=None, encoder=None, moves=T
         else:
             decoder = CoordinateNet(n_latent, width=16)
         warps = [Shift(PRIOR_SD)] if moves else []
-        vae = PoseVAE(warps, encoder, decoder, likelihood or Gaussian(), GRID, n_latent)
+        own = nuisance(free, GRID)
+        vae = PoseVAE(warps, encoder, decoder, likelihood or Gaussian(), GRID, n_latent, own)
         return vae.double()
 
 

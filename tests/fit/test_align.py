@@ -5,7 +5,17 @@ import pytest
 import torch
 
 from shapeshift.data.preprocess import noise_and_contrast
-from shapeshift.fit.align import RIDGE, align, correlate, explained, fit_template, window_sums
+from shapeshift.fit.align import (
+    RIDGE,
+    align,
+    constant,
+    correlate,
+    explained,
+    fit_template,
+    window_sums,
+    without,
+)
+from shapeshift.model.nuisance import nuisance
 
 
 def drawn(n, length, spread, seed=0, noise=0.02):
@@ -22,6 +32,13 @@ def noise_of(x):
     return torch.tensor(noise_and_contrast(x.numpy().astype(float))).float()
 
 
+def rows(free, length):
+    """Orthonormal rows whose span is the baseline."""
+    if free == "offset":
+        return constant(length)
+    return nuisance(("baseline",), torch.linspace(-1, 1, length)[:, None]).basis
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_known_lags_under_any_gain_and_offset(seed):
     x, lag = drawn(150, 80, 25, seed)
@@ -29,6 +46,25 @@ def test_known_lags_under_any_gain_and_offset(seed):
     error = found.lag.numpy() - lag
     assert (error == error[0]).mean() > 0.98  # one constant for all: where zero is, is a convention
     assert found.unexplained < 1.1 * RIDGE  # nothing but what the ridge keeps
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_sloping_baseline_is_no_pattern(seed):
+    x, lag = drawn(150, 80, 25, seed)
+    u = torch.linspace(-1, 1, 80)
+    generator = torch.Generator().manual_seed(seed)
+    x = (
+        x
+        + 40 * torch.randn(150, 1, generator=generator) * u
+        + 40 * torch.randn(150, 1, generator=generator) * u**2
+    )
+    right = []
+    for free in ("offset", "baseline"):
+        found = align(x, noise_of(x), torch.Generator().manual_seed(seed), basis=rows(free, 80))
+        error = found.lag.numpy() - lag
+        right.append((error == np.median(error)).mean())
+    assert right[0] < 0.3
+    assert right[1] > 0.98
 
 
 def test_noisy_signals_weigh_less():
@@ -48,18 +84,20 @@ def test_correlate_is_the_sliding_product(length, wide):
     assert np.allclose(correlate(x, t).numpy(), expected, atol=1e-4)
 
 
-def test_explained_is_a_regression_at_every_lag():
+@pytest.mark.parametrize("free", ["offset", "baseline"])
+def test_explained_is_a_regression_at_every_lag(free):
     generator = torch.Generator().manual_seed(1)
     length, reach = 20, 6
     x = torch.randn(4, length, generator=generator)
     template = torch.randn(length + 2 * reach, generator=generator)
-    gained, gains = explained(x, template)
-    windows = template.unfold(0, length, 1)
-    ridge = RIDGE * float(length * windows.var(1, correction=0).max())
+    basis = rows(free, length)
+    gained, gains = explained(x, template, basis)
+    windows = without(template.unfold(0, length, 1), basis)
+    ridge = RIDGE * float(windows.square().sum(1).max())
     for place, lag in enumerate(range(-reach, reach + 1)):
-        w = template[reach - lag : reach - lag + length]
-        w = w - w.mean()
-        y = x - x.mean(1, keepdim=True)
+        columns = np.column_stack([template[reach - lag : reach - lag + length], *x]).astype(float)
+        left = columns - basis.T.numpy() @ np.linalg.lstsq(basis.T.numpy(), columns, rcond=None)[0]
+        w, y = torch.tensor(left[:, 0]).float(), torch.tensor(left[:, 1:].T).float()
         gain = ((y @ w) / (w @ w + ridge)).clamp_min(0)
         assert torch.allclose(gains[:, place], gain, atol=1e-4)
         assert torch.allclose(gained[:, place], gain**2 * (w @ w + ridge), atol=1e-3)
@@ -80,5 +118,5 @@ def test_the_template_is_least_squares():
     gain, offset = 1 + torch.rand(n, generator=generator), torch.randn(n, generator=generator)
     at = torch.arange(length)[None] - lag[:, None] + reach
     x = gain[:, None] * truth[at] + offset[:, None]
-    found = fit_template(x, lag, gain, offset, torch.rand(n, generator=generator) + 0.5, reach)
+    found = fit_template(x - offset[:, None], lag, gain, torch.rand(n, generator=generator) + 0.5, reach)
     assert torch.allclose(found, truth, atol=1e-4)

@@ -6,7 +6,7 @@ import torch
 
 import shapeshift as ss
 from shapeshift.fit import gauge
-from shapeshift.fit.gauge import ZEROS, centroid, mirror, monomials, offset, peak
+from shapeshift.fit.gauge import ZEROS, bumps, centroid, mirror, offset, peak
 from shapeshift.fit.refine import in_chunks
 from shapeshift.model.likelihoods import Gaussian
 from shapeshift.model.vae import PoseVAE, with_slopes
@@ -147,13 +147,14 @@ def test_error_bars_follow_the_zero(skewed):
 def test_error_bars_grow_where_the_zero_depends_on_the_shape(skewed):
     model, X, _ = skewed
     steep = under(model, "reference")
-    old = model.fitted_.reference
-    slope = old.coefficients.clone()
-    slope[0] += 0.1
-    steep.fitted_ = model.fitted_._replace(
-        reference=old._replace(coefficients=slope, bounds=torch.tensor([-9.0, 9.0]))
-    )
     p = model.posterior(X[:1])
+    old = model.fitted_.reference
+    beside = (torch.tensor(p.z).float() - old.centre) / old.spread + 0.7
+    steep.fitted_ = model.fitted_._replace(
+        reference=old._replace(
+            coefficients=torch.tensor([0.2]), knots=beside, bounds=torch.tensor([-9.0, 9.0])
+        )
+    )
     clean = model.generate(p.z, shift=p.shift)
     found = steep.posterior(clean + 0.02 * np.random.default_rng(3).normal(size=(400, 100)))
     assert found.shift_sd.mean() > 1.3 * model.posterior(X[:1]).shift_sd[0]
@@ -213,17 +214,14 @@ def test_landmarks_move_with_the_signal(skewed, landmark):
 
 
 @pytest.mark.parametrize("n_latent", [1, 2, 3])
-def test_monomials_and_their_slopes(n_latent):
+def test_bumps_and_their_slopes(n_latent):
     y = torch.linspace(-2, 3, 4 * n_latent, dtype=torch.float64).view(4, n_latent)
-    values, slopes = monomials(y)
-    assert values[:, :n_latent].equal(y)
-    expected, derivatives = with_slopes(lambda y: monomials(y)[0], y)
+    knots = torch.linspace(-1, 1, 2 * n_latent, dtype=torch.float64).view(2, n_latent)
+    values, slopes = bumps(y, knots)
+    expected, derivatives = with_slopes(lambda y: bumps(y, knots)[0], y)
     assert torch.allclose(values, expected)
     assert torch.allclose(slopes, derivatives.transpose(0, 1))
-    if n_latent == 2:
-        values, slopes = monomials(torch.tensor([[2.0, 3.0]], dtype=torch.float64))
-        assert values[0, :5].tolist() == [2, 3, 4, 6, 9]
-        assert slopes[0, 0, :5].tolist() == [1, 0, 4, 3, 0]
+    assert torch.allclose(bumps(knots, knots)[0].diagonal(), torch.ones(2, dtype=torch.float64))
 
 
 def test_the_zero_knows_its_own_slope(lines):

@@ -20,9 +20,14 @@ X, TRUTH = ss.synthetic.article(n=120, seed=0)
         ({"n_latent": True}, "n_latent=True"),
         ({"warps": ("rotation",)}, r"warps=\('rotation',\), needed one of"),
         ({"decoder": "deep"}, "decoder='deep', needed one of 'template', 'coordinate'"),
-        ({"likelihood": "normal"}, "likelihood='normal', needed one of 'gaussian'"),
+        ({"likelihood": "normal"}, "likelihood='normal', needed one of 'auto', 'gaussian'"),
         ({"zero": "middle"}, "zero='middle', needed one of 'reference', 'peak', 'centroid'"),
         ({"normalise": "mean"}, "normalise='mean'"),
+        ({"nuisance": ("gain", "slope")}, "nuisance='slope', needed one of 'gain', 'offset', 'baseline'"),
+        (
+            {"nuisance": ("gain",), "likelihood": "bernoulli"},
+            "likelihood='bernoulli', needed one that is linear",
+        ),
         ({"epochs": 0}, "epochs=0"),
         ({"epochs": -3}, "epochs=-3"),
         ({"batch_size": 0}, "batch_size=0"),
@@ -49,12 +54,23 @@ def test_a_zero_that_means_nothing_is_refused_after_the_fit_as_well():
 def test_normalising_is_undone(normalise):
     gains = np.linspace(1, 4, len(X))[:, None]
     loud = gains * X.values
-    model = ss.ShiftVAE(normalise=normalise, epochs=12).fit(loud)
+    model = ss.ShiftVAE(normalise=normalise, nuisance=(), epochs=12).fit(loud)
     rest = (model.reconstruct(loud) - loud) / gains
     assert rest.std() < 0.1
     p, taken = model.posterior(loud), model.amplitudes(loud)
     again = taken[:, :1] * model.generate(p.z, shift=p.shift) + taken[:, 1:]
     assert np.allclose(again, model.reconstruct(loud), atol=1e-3)
+
+
+def test_a_gain_that_was_found_is_told():
+    gains = np.linspace(1, 20, len(X))[:, None]
+    model = ss.ShiftVAE(epochs=12).fit(gains * X.values)
+    assert model.nuisance_ == ("gain", "offset")
+    p = model.posterior(gains * X.values)
+    drawn = p.gain[:, None] * model.generate(p.z, shift=p.shift)
+    offset = model.reconstruct(gains * X.values) - drawn
+    assert np.ptp(offset, axis=1).max() < 1e-3 * np.ptp(drawn)
+    assert np.corrcoef(np.log(p.gain), np.log(gains[:, 0]))[0, 1] > 0.9
 
 
 def test_shift_sd_is_in_axis_units():

@@ -55,8 +55,20 @@ class TestPoisson(LikelihoodLaws):
     def make(self):
         return PoissonCounts(level=7.0)
 
+    @pytest.fixture
+    def values(self):
+        return torch.tensor([[0.01, 0.1, 0.4, 1.6], [-0.01, 0.2, 0.9, 2.4]], dtype=torch.float64)
+
     def reference(self, likelihood, values, noise):
-        return D.Poisson(7.0 * F.softplus(values) + 1e-6)
+        sharpness = 7.0 / 0.15
+        return D.Poisson(7.0 * F.softplus(sharpness * values) / sharpness + 1e-6)
+
+    def test_the_rate_is_the_field_but_for_a_fraction_of_a_count(self):
+        likelihood, v = self.make().double(), torch.linspace(-1, 3, 401, dtype=torch.float64)
+        off = likelihood.mean(v) - 7.0 * v.clamp_min(0)
+        assert (off.abs() < 0.15).all()
+        assert (likelihood.mean(v) > 0).all()
+        assert torch.allclose(likelihood.unobserved(likelihood.observed(v)), v)
 
 
 class TestBernoulli(LikelihoodLaws):
@@ -102,3 +114,25 @@ def test_excess_is_the_variance_that_was_not_assumed(kind, factor):
 def test_no_excess_where_noise_is_not_free(kind):
     x = torch.ones(3, 20)
     assert torch.equal(kind().excess(x, 0 * x, torch.ones(3, 2), 2), torch.ones(3))
+
+
+@pytest.mark.parametrize("kind", [Gaussian, StudentTNoise])
+@pytest.mark.parametrize("start", [0.005, 0.05, 0.9])
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_settle_finds_the_misfit_that_there_is(kind, start, share):
+    noise = torch.tensor([[0.01, 1.0], [0.02, 0.5], [0.002, 2.0]]).repeat(20, 1)
+    values = torch.zeros(60, 200)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        x = kind(misfit=share)(values, noise).sample()
+    likelihood = kind(misfit=start)
+    likelihood.settle(x, values, noise)
+    assert abs(likelihood.log_misfit.item() - math.log(share)) < 0.1
+
+
+def test_settle_finds_none_where_noise_is_all():
+    noise = torch.tensor([[0.1, 1.0]]).repeat(60, 1)
+    x = 0.1 * torch.randn(60, 200, generator=torch.Generator().manual_seed(0))
+    likelihood = Gaussian(misfit=0.1)
+    likelihood.settle(x, 0 * x, noise)
+    assert math.exp(likelihood.log_misfit.item()) < 0.02

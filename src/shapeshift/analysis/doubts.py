@@ -223,9 +223,9 @@ def _phases(p: Posterior) -> Iterator[Doubt]:
     if marked.any():
         yield Doubt(
             "phases",
-            f"One moving shape is the wrong model for {_share(marked)}: they look different "
-            "from the rest and lie elsewhere, as another phase does. Their shifts have a zero of their own: leave out those "
-            "flagged 'phase', or fit every phase by itself.",
+            f"One moving shape is the wrong model for {_share(marked)}: they look different from the rest, "
+            "and lie elsewhere, as another phase does. Their shifts have a zero of their own: leave out "
+            "those flagged 'phase', or fit every phase by itself.",
             "look" if marked.mean() > FEW else "note",
         )
 

@@ -9,7 +9,7 @@ and every shift by +delta(z) changes nothing that is measured. A declared conven
   not move along the shift, <dv/dz - dv/dt grad delta, dv/dt> = 0, so
   grad delta = <dv/dz, dv/dt> / <dv/dt, dv/dt>, the choice with the least noise (errors of shift and
   of shape are then uncorrelated); its constant puts the set's mean centre of energy at the centre of
-  the axis. Either way delta is a polynomial in z, fitted where the data are.
+  the axis. Either way delta is a sum of Gaussian bumps over z, fitted where the data are.
 * ``peak``: shift 0 puts the highest point of the signal at the centre of the axis.
 * ``centroid``: the same with the centroid of the squared deviation from the median.
 """
@@ -17,7 +17,6 @@ and every shift by +delta(z) changes nothing that is measured. A declared conven
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import torch
@@ -27,18 +26,23 @@ from shapeshift.fit.refine import CHUNK
 from shapeshift.model.vae import PoseVAE, with_slopes
 
 ZEROS = ("reference", "peak", "centroid")
-RIDGE = 1e-4
+RIDGE = 1e-6
+TURNS = 6
+CORE = 4  # the power that leaves of a feature its core, whose place long tails do not sway
+KNOTS = 48
+WIDTH = 0.7  # of a bump, in sd of the latents
 ALIKE = 0.95  # likeness to the own mirror image from which on a shape has a centre of symmetry
-SMOOTH = 0.3  # samples a centre of symmetry may lie off a polynomial of z
+SMOOTH = 0.3  # samples a centre of symmetry may lie off a smooth function of z
 
 
 class Reference(NamedTuple):
-    """delta(z) = constant + monomials((z - centre) / spread) @ coefficients, kept within ``bounds`` (2,).
+    """delta(z) = constant + bumps((z - centre) / spread) @ coefficients, kept within ``bounds`` (2,).
 
-    symmetric: whether it is the centre of mirror symmetry.
+    knots (M, K): where the bumps are | symmetric: whether delta is the centre of mirror symmetry.
     """
 
     coefficients: Tensor
+    knots: Tensor
     centre: Tensor
     spread: Tensor
     constant: Tensor
@@ -47,40 +51,38 @@ class Reference(NamedTuple):
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """delta (n,) of shapes z (n, K), and its gradient (n, K)."""
-        y = (z - self.centre) / self.spread
-        inside = y.abs() < 4
-        columns, slopes = monomials(y.clamp(-4, 4))
+        columns, slopes = bumps((z - self.centre) / self.spread, self.knots)
         delta = self.constant + columns @ self.coefficients
         held = (delta > self.bounds[0]) & (delta < self.bounds[1])
-        gradient = (slopes @ self.coefficients) * (inside & held[:, None]) / self.spread
+        gradient = (slopes @ self.coefficients) * held[:, None] / self.spread
         return torch.minimum(torch.maximum(delta, self.bounds[0]), self.bounds[1]), gradient
 
 
-def exponents(n_latent: int) -> Tensor:
-    """Exponents (M, K) of the monomials of degree 1 up to 5 (1-2 latents), 3 (3-4) or 1 (more)."""
-    degree = 5 if n_latent <= 2 else 3 if n_latent <= 4 else 1
-    chosen = [c for d in range(1, degree + 1) for c in combinations_with_replacement(range(n_latent), d)]
-    return torch.tensor([[c.count(k) for k in range(n_latent)] for c in chosen])
+def bumps(y: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
+    """exp(-|y - k|^2 / (2 WIDTH^2 K)) of y (n, K) at every knot: (n, M); derivatives by y: (n, K, M)."""
+    apart = (y[:, :, None] - knots.T) / (WIDTH * y.shape[1] ** 0.5)  # (n, K, M)
+    height = torch.exp(-0.5 * apart.square().sum(1))
+    return height, -apart * height[:, None] / (WIDTH * y.shape[1] ** 0.5)
 
 
-def monomials(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Monomials of y (n, K), one column each (n, M), and their derivatives by y (n, K, M)."""
-    e = exponents(y.shape[1])
-    powers = torch.stack([y**d for d in range(int(e.max()) + 1)], 2)  # (n, K, degree + 1)
-    factors = torch.stack([powers[:, k, e[:, k]] for k in range(y.shape[1])], 1)  # (n, K, M)
-    steps = [e[:, k] * powers[:, k, (e[:, k] - 1).clamp_min(0)] for k in range(y.shape[1])]
-    slopes = []
-    for k, step in enumerate(steps):
-        rest = [factors[:, j] for j in range(y.shape[1]) if j != k]
-        slopes.append(torch.stack([step, *rest], 1).prod(1))
-    return factors.prod(1), torch.stack(slopes, 1)
+def spread_out(y: Tensor, size: int) -> Tensor:
+    """Rows of y (n, K), as far from each other as they come, the one nearest to 0 first (Gonzalez 1985)."""
+    chosen = [int(y.square().sum(1).argmin())]
+    distance = torch.full((len(y),), torch.inf, dtype=y.dtype)
+    for _ in range(min(size, len(y)) - 1):
+        distance = torch.minimum(distance, (y - y[chosen[-1]]).square().sum(1))
+        chosen.append(int(distance.argmax()))
+    return y[chosen]
 
 
-def centroid(vae: PoseVAE, z: Tensor) -> Tensor:
-    """Centroid of the squared deviation from the median, of signals at shift 0: (n,)."""
-    signal = _at_rest(vae, z)
-    energy = (signal - signal.median(1, keepdim=True).values).square()
-    return (energy * vae.grid[:, 0]).sum(1) / energy.sum(1).clamp_min(1e-12)
+def centroid(vae: PoseVAE, z: Tensor, power: int = 2) -> Tensor:
+    """Centroid of the deviation from the median to a power, of signals at shift 0: (n,)."""
+    at = z.new_zeros(len(z))
+    for _ in range(TURNS):  # in the middle of the window, what the window cuts off does not matter
+        signal = vae.expected(vae.values(-at[:, None], z))
+        energy = (signal - signal.median(1, keepdim=True).values).abs() ** power
+        at = at + (energy * vae.grid[:, 0]).sum(1) / energy.sum(1).clamp_min(1e-12)
+    return at
 
 
 def peak(vae: PoseVAE, z: Tensor) -> Tensor:
@@ -132,32 +134,33 @@ def fit_reference(vae: PoseVAE, theta: Tensor, *, rigid: bool = False) -> Refere
     wanted, weight = zip(*(_wanted_gradient(vae, part) for part in theta.split(CHUNK)), strict=True)
     gradient, sharp = torch.cat(wanted).double(), torch.cat(weight).double()
     centre, spread = z.mean(0), z.std(0, correction=0).clamp_min(1e-3)
-    y = ((z - centre) / spread).double().clamp(-4, 4)
+    y = ((z - centre) / spread).double()
+    knots = spread_out(y[(y.abs() < 4).all(1)], KNOTS)
+    columns, slopes = bumps(y, knots)
     trust = (sharp / sharp.median().clamp_min(1e-12)).clamp_max(4.0).sqrt()[:, None]
-    symmetric = None if rigid else _symmetric(vae, z, y, trust)
+    symmetric = None if rigid else _symmetric(vae, z, columns, trust)
     if symmetric is not None:
         coefficients, constant = symmetric
     else:
-        columns, slopes = monomials(y)
-        slopes = slopes.transpose(0, 1)  # (K, n, M)
+        rows = (slopes.transpose(0, 1) * trust).flatten(0, 1)  # (K n, M)
         target = (gradient * spread.double() * trust).T.flatten()
-        coefficients = _ridge((slopes * trust).flatten(0, 1), target) * (0.0 if rigid else 1.0)
-        middle = torch.cat([centroid(vae, part) for part in z.split(CHUNK)]).double()
+        coefficients = _ridge(rows, target) * (0.0 if rigid else 1.0)
+        middle = torch.cat([centroid(vae, part, CORE) for part in z.split(CHUNK)]).double()
         constant = (sharp * (middle - columns @ coefficients)).sum() / sharp.sum().clamp_min(1e-12)
-    trusted = (constant + monomials(y)[0] @ coefficients)[trust[:, 0] > 0.3]
+    trusted = (constant + columns @ coefficients)[trust[:, 0] > 0.3]
     bounds = torch.stack([trusted.min() - vae.sample, trusted.max() + vae.sample]).to(z)
     flag = torch.tensor(symmetric is not None)
-    return Reference(coefficients.to(z), centre, spread, constant.to(z), flag, bounds)
+    return Reference(coefficients.to(z), knots.to(z), centre, spread, constant.to(z), flag, bounds)
 
 
-def _symmetric(vae: PoseVAE, z: Tensor, y: Tensor, trust: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Polynomial through the centres of mirror symmetry, or None where they do not follow one."""
+def _symmetric(vae: PoseVAE, z: Tensor, columns: Tensor, trust: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Coefficients of the bumps through the centres of mirror symmetry, and the constant, or None where
+    the centres do not follow a smooth function."""
     parts = zip(*(_folded(vae, part) for part in z.split(CHUNK)), strict=True)
     centres, likeness = (torch.cat(column).double() for column in parts)
     weight = trust.square()[:, 0] / trust.square().sum()
     if (weight * likeness).sum() < ALIKE:
         return None
-    columns, _ = monomials(y)
     means = (weight[:, None] * columns).sum(0), (weight * centres).sum()
     coefficients = _ridge((columns - means[0]) * trust, (centres - means[1]) * trust[:, 0])
     constant = means[1] - means[0] @ coefficients

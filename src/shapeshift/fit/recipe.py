@@ -12,11 +12,12 @@ from torch import Tensor
 
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.choose import filled, look_spiked, nuisances_for
-from shapeshift.fit.gauge import Reference, exponents, fit_reference
+from shapeshift.fit.gauge import Reference, fit_reference
 from shapeshift.fit.phases import Home, home_of
 from shapeshift.fit.search import Bank, bank_of, better_lags, infer
 from shapeshift.fit.start import Design, build, canonical_grid, start_latents
 from shapeshift.fit.subspace import by_subspace
+from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.likelihoods import StudentTNoise
@@ -44,6 +45,7 @@ def epochs_for(n: int, batch_size: int, held_out: float) -> int:
     return min(400, max(4, math.ceil(STEPS / math.ceil((1 - held_out) * n / batch_size))))
 
 
+@one_each()
 def fit(
     design: Design,
     plan: Plan,
@@ -71,10 +73,7 @@ def fit(
     start_latents(vae, x, noise, start)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
-        some = slice(0, SAMPLE)
-        with torch.no_grad():
-            q = vae.encode(data.x[some], data.lag[some])
-        bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
+        bank = encoded_bank(vae, data.x[:SAMPLE], data.lag[:SAMPLE], start.reach)
         return better_lags(vae, bank, data.x, data.noise, data.lag)
 
     history = train(
@@ -85,22 +84,30 @@ def fit(
         search=search if vae.n_pose else None,
         on_epoch=on_epoch,
     )
-    some = torch.randperm(len(x), generator=generator)[:SAMPLE]
-    with torch.no_grad():
-        q = vae.encode(x[some], start.lag[some])
-    bank = bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, start.reach)
-    refined = infer(vae, bank, x[some], noise[some]).refined
-    vae.likelihood.settle(x[some], refined.values, noise[some])
-    theta = infer(vae, bank, x[some], noise[some]).refined.theta
-    bank = bank_of(theta, vae.n_pose, start.reach)
+    some = torch.linspace(0, len(x) - 1, min(SAMPLE, len(x))).long()  # the same for every seed
+    theta = settled(vae, x[some], noise[some], encoded_bank(vae, x[some], start.lag[some], start.reach))
     return Fitted(
         vae,
-        bank,
+        bank_of(theta, vae.n_pose, start.reach),
         fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae),
         history,
         worth,
         home_of(theta) if vae.n_pose and not still else None,
     )
+
+
+@torch.no_grad()
+def encoded_bank(vae: PoseVAE, x: Tensor, lag: Tensor, reach: int) -> Bank:
+    """The bank of the shapes that the encoder sees in signals (n, P) at known lags (n,)."""
+    q = vae.encode(x, lag)
+    return bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, reach)
+
+
+def settled(vae: PoseVAE, x: Tensor, noise: Tensor, bank: Bank) -> Tensor:
+    """theta (n, G + K) of signals (n, P), after the likelihood has settled on what the refinement leaves."""
+    refined = infer(vae, bank, x, noise).refined
+    vae.likelihood.settle(x, refined.values, noise)
+    return infer(vae, bank, x, noise).refined.theta
 
 
 def _chosen(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:
@@ -121,6 +128,8 @@ def starting_lags(
     length = x.shape[1]
     if "shift" not in design.warps:
         return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
+    if not design.likelihood.linear:  # bits have no bends that tell their noise
+        noise = torch.stack([design.likelihood.rough_sd(x, noise), noise[:, 1]], 1)
     rows = None if free is None or not len(free.basis) else free.basis
     found = align(x, noise, generator, basis=rows)
     found = by_subspace(x, noise, found, generator, rows) or found
@@ -136,7 +145,6 @@ def starting_lags(
 def _no_reference(vae: PoseVAE) -> Reference:
     """delta = 0, where nothing moves."""
     k = vae.n_latent
-    flat = torch.zeros(len(exponents(k)))
-    return Reference(
-        flat, torch.zeros(k), torch.ones(k), torch.tensor(0.0), torch.tensor(False), torch.zeros(2)
-    )
+    one = torch.ones(k)
+    none, knots, bounds = torch.zeros(1), torch.zeros(1, k), torch.zeros(2)
+    return Reference(none, knots, 0 * one, one, torch.tensor(0.0), torch.tensor(False), bounds)

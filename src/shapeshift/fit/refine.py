@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from shapeshift.fit.threads import side_by_side
 from shapeshift.model.vae import PoseVAE
 
 CHUNK = 512
@@ -106,11 +107,12 @@ def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor) -> li
     One size for all calls, so that a signal's numbers do not depend on its neighbours to the last bit.
     """
     n = len(columns[0])
-    parts = []
-    for begin in range(0, n, CHUNK):
+
+    def part(begin: int) -> list[Tensor]:
         rows = torch.arange(begin, begin + CHUNK).clamp(max=n - 1)
-        kept = min(CHUNK, n - begin)
-        parts.append([t[:kept] for t in function(*(c[rows] for c in columns))])
+        return [t[: n - begin] for t in function(*(c[rows] for c in columns))]
+
+    parts = side_by_side(part, range(0, n, CHUNK))
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 

@@ -36,6 +36,7 @@ RANK = 2
 STARTS = 3
 SOME = 400  # signals that find the basis
 WORTH = 0.98  # of what lags by one template leave over: only below are these lags taken
+SPARE = 3.0  # samples' worth of noise that one coefficient more explains, at the best of many lags
 
 
 class Subspace(NamedTuple):
@@ -78,7 +79,8 @@ def by_subspace(
     firsts = [f for t in y[strong] for f in (widen(t, reach)[None], with_quadrature(widen(t, reach)))]
     tries = [grow(x[some], w, first, reach, RANK, flat) for first in firsts]
     best = min(tries, key=lambda s: s.unexplained)
-    if best.unexplained > WORTH * unexplained(x[some], w, single.lag[some], reach, RANK, flat):
+    worth = min(WORTH, 1 - SPARE / x.shape[1])
+    if best.unexplained > worth * unexplained(x[some], w, single.lag[some], reach, RANK, flat):
         return None
     found = best_lags(x, best.basis, reach, weight, flat)
     along = found.coefficients @ found.coefficients.mean(0)

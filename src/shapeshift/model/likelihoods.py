@@ -25,9 +25,10 @@ from torch.distributions import (
     StudentT,
 )
 
+from shapeshift.model.spikes import without_spikes
+
 SMALLEST = 1e-4  # no sample is known better than this, in units of the whole set's sd
 SMALLEST_MISFIT = 1e-3  # share of the contrast
-SPIKE = 6.0  # noise sd
 FLOOR = 0.15  # counts below which the rate of Poisson counts bends to stay positive
 PRIOR_DOF = 2.0  # weight, in samples, of the assumed noise against that of the residuals
 
@@ -200,6 +201,16 @@ class StudentTNoise(_WithMisfit):
     def robust_weight(self, square: Tensor) -> Tensor:
         return (self.dof + 1) / (self.dof + square)
 
+    def excess(self, x: Tensor, values: Tensor, noise: Tensor, n_parameters: int) -> Tensor:
+        """Of the estimate, not of the samples: <psi^2> / <psi'>^2 of the scores psi found (Huber 1964, Ann.
+        Math. Stat. 35, 73, eq. 1.1) over the one that noise of this kind would have, 1 / F."""
+        ratio = (x - values) / self.scale(noise)
+        psi = self.robust_weight(ratio.square()) * ratio
+        bend = (self.dof + 1) * (self.dof - ratio.square()) / (self.dof + ratio.square()).square()
+        fisher, length = (self.dof + 1) / (self.dof + 3), x.shape[1]
+        power = (psi.square().sum(1) + PRIOR_DOF * fisher) / (length - n_parameters + PRIOR_DOF)
+        return fisher * power / bend.mean(1).clamp_min(0.3 * fisher).square()
+
     def tamed(self, x: Tensor) -> Tensor:
         return without_spikes(x)
 
@@ -217,14 +228,6 @@ class StudentTNoise(_WithMisfit):
     def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         factor = (self.dof + 1) / (self.dof + 3)
         return (factor / self.scale(noise).square()).expand_as(values)
-
-
-def without_spikes(x: Tensor) -> Tensor:
-    """Samples that lie more than SPIKE noise sd off the median of five neighbours are put there (Hampel)."""
-    five = torch.nn.functional.pad(x[:, None], (2, 2), mode="replicate")[:, 0].unfold(1, 5, 1)
-    middle = five.median(2).values
-    bend = torch.diff(x, n=2, dim=1).abs().median(1, keepdim=True).values
-    return torch.where((x - middle).abs() > SPIKE * bend / (0.6745 * 6**0.5), middle, x)
 
 
 @final

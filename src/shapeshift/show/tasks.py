@@ -180,11 +180,11 @@ def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior, c: Calibration | None) 
 def _numbers(p: Posterior) -> dict[str, Any]:
     """Shifts and what is wrong with them, in a few numbers."""
     low, middle, high = np.percentile(p.shift, [2.5, 50, 97.5])
-    flagged = {code: int(p.flagged(code).sum()) for code in ("ambiguous", "edge", "misfit", "faint", "phase")}
+    codes = sorted({code for flag in p.flags for code in flag.split(";") if code})
     return {
         "signals": len(p.shift),
         "shift": {"units": p.axis_units or p.axis_name, "2.5%": low, "median": middle, "97.5%": high},
         "shift_sd": float(np.median(p.shift_sd)),
-        "flagged": {code: count for code, count in flagged.items() if count},
+        "flagged": {code: int(p.flagged(code).sum()) for code in codes},
         "notes": list(_notes(p)),
     }
