@@ -34,6 +34,8 @@ SUPPORT = 0.02  # share of the best-seen position's weight below which the basis
 
 RANK = 2
 STARTS = 3
+JUDGED = 3  # components that judge all lags alike: two copies of a feature on one template need no more
+COMPACT = 0.1  # of two sets of lags that explain about as well, the one that spreads less
 SOME = 400  # signals that find the basis
 WORTH = 0.98  # of what lags by one template leave over: only below are these lags taken
 SPARE = 3.0  # samples' worth of noise that one coefficient more explains, at the best of many lags
@@ -56,7 +58,11 @@ class _Fit(NamedTuple):
 def by_subspace(
     x: Tensor, noise: Tensor, single: Alignment, generator: torch.Generator, flat: Tensor | None = None
 ) -> Alignment | None:
-    """Lags by a plane of shapes, from several first templates, or None where one template does as well.
+    """Lags by a plane of shapes, or by one template, from several first templates, or None where the given
+    ones are about as good.
+
+    One template can hold two features far apart and lay one kind of signal on each: it then leaves less
+    over than the true lags do, but not less than they do with a few components of shape.
 
     Parameters
     ----------
@@ -76,11 +82,18 @@ def by_subspace(
     y, w = without(x, flat)[some], weight[some]
     energy = (y.square().mean(1) * w).clamp_min(1e-9)
     strong = torch.multinomial(energy, min(STARTS, len(some)), generator=generator)
-    firsts = [f for t in y[strong] for f in (widen(t, reach)[None], with_quadrature(widen(t, reach)))]
-    tries = [grow(x[some], w, first, reach, RANK, flat) for first in firsts]
-    best = min(tries, key=lambda s: s.unexplained)
-    worth = min(WORTH, 1 - SPARE / x.shape[1])
-    if best.unexplained > worth * unexplained(x[some], w, single.lag[some], reach, RANK, flat):
+    tries = []
+    for t in (widen(t, reach) for t in y[strong]):
+        for first, rank in ((t[None], 1), (t[None], RANK), (with_quadrature(t), RANK)):
+            tries.append(grow(x[some], w, first, reach, rank, flat))
+
+    def cost(lag: Tensor) -> float:
+        spread = float(lag.double().std())
+        return unexplained(x[some], w, lag, reach, JUDGED, flat) * (1 + spread) ** COMPACT
+
+    costs = [cost(found.lag) for found in tries]
+    best = tries[costs.index(min(costs))]
+    if min(costs) > min(WORTH, 1 - SPARE / x.shape[1]) * cost(single.lag[some]):
         return None
     found = best_lags(x, best.basis, reach, weight, flat)
     along = found.coefficients @ found.coefficients.mean(0)
