@@ -36,7 +36,7 @@ RANK = 2
 STARTS = 3
 SOME = 400  # signals that find the basis
 WORTH = 0.98  # of what lags by one template leave over: only below are these lags taken
-SPARE = 3.0  # samples' worth of noise that one coefficient more explains, at the best of many lags
+SPARE = 4.0  # samples' worth of noise that one coefficient more explains, at the best of many lags
 
 
 class Subspace(NamedTuple):
