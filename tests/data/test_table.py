@@ -242,3 +242,33 @@ def test_no_stack_of_signals(tmp_path: Path, text: str, needed: str) -> None:
 def test_words_before_rows_outweigh_how_smooth_columns_are(tmp_path: Path) -> None:
     rows = [[f"energy {i}", *row] for i, row in enumerate(SIGNALS.T)]
     np.testing.assert_array_equal(ss.open(write(tmp_path / "a.csv", rows)).values, SIGNALS.T)
+
+
+def test_a_first_signal_that_rises_in_steps_among_its_like_is_a_signal(tmp_path: Path) -> None:
+    stairs = np.cumsum(np.random.default_rng(0).random((6, 30)) < 0.7, axis=1)
+    da = ss.open(write(tmp_path / "a.csv", stairs), orientation="rows")
+    assert da.shape == (6, 30)
+
+
+def test_an_axis_that_repeats_can_be_taken_for_a_signal_by_asking(tmp_path: Path) -> None:
+    rows = with_axis_row()
+    rows[0, 7] = rows[0, 6]
+    path = write(tmp_path / "a.csv", rows)
+    with pytest.raises(ss.ShapeshiftError, match=f"the value {rows[0, 6]:g} repeats"):
+        ss.open(path)
+    assert ss.open(path, axis="none", orientation="rows").shape == (10, 32)
+
+
+@pytest.mark.parametrize("table", [np.vstack([AXIS, SIGNALS[:1]]), np.column_stack([AXIS, SIGNALS[0]])])
+def test_one_signal_is_read_where_one_will_do(tmp_path: Path, table: np.ndarray) -> None:
+    path = write(tmp_path / "a.csv", table)
+    check(ss.open(path, single=True), values=SIGNALS[:1])
+    with pytest.raises(ss.ShapeshiftError, match="one signal"):
+        ss.open(path)
+
+
+def test_one_line_of_numbers_is_one_signal_where_one_will_do(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", SIGNALS[0])
+    np.savez(tmp_path / "a.npz", X=SIGNALS[0], x=AXIS)
+    check(ss.open(tmp_path / "a.npy", single=True), None, values=SIGNALS[:1])
+    check(ss.open(tmp_path / "a.npz", array="X", single=True), values=SIGNALS[:1])

@@ -151,8 +151,44 @@ def test_wrong_length_and_wrong_axis_are_refused(article):
     model, X, _ = article
     with pytest.raises(ValueError, match="features"):
         model.posterior(X.values[:, :90])
+    with pytest.raises(ShapeshiftError, match=r"features as input.* resample .* from -12 to 12"):
+        model.posterior(X.values[:, :90])
     with pytest.raises(ShapeshiftError, match="resample"):
         model.posterior(X.assign_coords(x=X["x"] + 1.0))
+
+
+@pytest.mark.parametrize("nuisance", [(), ("gain", "offset")])
+def test_signals_without_a_pattern_are_faint(nuisance):
+    X, _ = ss.synthetic.article(n=300, seed=0)
+    model = ss.ShiftVAE(epochs=10, nuisance=nuisance).fit(X)
+    rng = np.random.default_rng(0)
+    levels = np.linspace(-0.5, 3.1, 40)[:, None]
+    assert model.posterior(np.repeat(levels, 100, axis=1)).flagged("faint").all()
+    assert model.posterior(levels + 0.05 * rng.normal(size=(40, 100))).flagged("faint").mean() > 0.9
+    assert model.posterior(X).flagged("faint").mean() < 0.02
+
+
+def test_narrow_features_in_long_windows_are_not_faint():
+    axis, shift = np.arange(1000.0), np.random.default_rng(0).uniform(-200, 200, 300)
+    noise = np.random.default_rng(1).normal(size=(300, 1000))
+    X = 8 * np.exp(-((axis - 500 - shift[:, None]) ** 2) / 8) + noise  # contrast 0.5 noise sd
+    p = ss.ShiftVAE(1, epochs=20).fit(X).posterior(X)
+    good = np.abs(p.shift - shift - np.median(p.shift - shift)) < 2
+    assert good.mean() > 0.95
+    assert p.flagged("faint").mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "said"),
+    [(-0.3513888889, 1 / 360, "at -0.001 s"), (0.0, 1.0, "at 49.5 s"), (-4.95, 0.1, "at 0 s")],
+)
+def test_the_zero_is_told_to_half_a_sample(first, step, said):
+    model = ss.ShiftVAE()
+    model.axis_, model.axis_name_, model.axis_units_ = first + step * np.arange(100), "time", "s"
+    model.axis_ = model.axis_ if said != "at -0.001 s" else first + step * np.arange(253)
+    model.zero = "peak"
+    model.fitted_ = type("Fitted", (), {"reference": None})()
+    assert said in model.zero_
 
 
 def test_axes_are_sorted_and_resampled_and_it_is_said():

@@ -18,6 +18,8 @@ class StandInPosterior:
     noise_sd: np.ndarray
     log_evidence: np.ndarray
     flags: np.ndarray
+    gain: np.ndarray
+    gain_sd: np.ndarray
     axis_name: str = "energy"
     axis_units: str = "eV"
     places: dict = field(default_factory=dict)
@@ -58,6 +60,7 @@ class StandInModel:
     fit_seconds_: float = 3.2
     converged_: bool = True
     n_signals_: int = 40
+    nuisance_: tuple[str, ...] = ()
     zero_: str = "the median of all shifts is 0"
     history_: Any = field(default_factory=StandInHistory)
     options_: dict = field(default_factory=lambda: {"n_latent": 2, "warps": ("shift",), "zero": "reference"})
@@ -99,7 +102,8 @@ def make_case(*, places=None, n=40, scale=2.0):
     z = np.column_stack([rng.normal(size=n), 0.01 * rng.normal(size=n)])
     p = StandInPosterior(
         shift, np.full(n, 0.05), z, np.column_stack([np.full(n, 0.1), np.ones(n)]), np.full(n, 0.02),
-        rng.normal(size=n), np.where(np.arange(n) == 3, "ambiguous", ""), places=places or {},
+        rng.normal(size=n), np.where(np.arange(n) == 3, "ambiguous", ""), np.geomspace(1, 20, n),
+        np.full(n, 0.1), places=places or {},
     )  # fmt: skip
     return X, p, StandInModel(axis, p, n_signals_=n)
 

@@ -105,6 +105,7 @@ def test_help_loads_nothing_heavy() -> None:
         ["fit", "a.csv", "--out", "b", "--n-latent", "0"],
         ["info", "a.csv", "--orientation", "sideways"],
         ["transform", "run", "a.csv"],
+        ["fit", "a.csv", "--out", "b", "--nuisance", "drift"],
         ["compare"],
         ["compare", "a.csv", "--n-latent", "0"],
     ],
@@ -251,6 +252,53 @@ def test_transform_refuses_what_does_not_fit(run: Path, tmp_path: Path) -> None:
         assert (done.exit_code, done.stdout) == (1, "")
         assert said in done.stderr
     assert not (tmp_path / "a.csv").exists()
+
+
+def test_one_new_signal_is_enough_for_a_fitted_model(run: Path, tmp_path: Path) -> None:
+    signals = ss.open(run.parent / "peaks.npz")
+    all_of_them = ss.load(run / "model.safetensors").posterior(signals)
+    along = signals["energy"].values
+    np.savetxt(tmp_path / "row.csv", np.vstack([along, signals.values[7]]), delimiter=",")
+    np.savetxt(tmp_path / "column.csv", np.column_stack([along, signals.values[7]]), delimiter=",")
+    np.savez(tmp_path / "line.npz", X=signals.values[7][None], x=along)
+    for name in ("row.csv", "column.csv", "line.npz"):
+        done = call("transform", run, tmp_path / name, "--out", tmp_path / "a.csv", "--force", "--json")
+        assert done.exit_code == 0, done.stderr
+        rows = pd.read_csv(tmp_path / "a.csv")
+        np.testing.assert_allclose(rows["shift"], all_of_them.shift[7:8], atol=1e-5)
+        assert json.loads(done.stdout)["signals"] == 1
+
+
+@pytest.mark.usefixtures("quick_report")
+@pytest.mark.parametrize(("kind", "word"), [("down", "sorted"), ("bent", "resampled")])
+def test_what_was_done_to_the_axis_is_said(kind: str, word: str, run: Path, tmp_path: Path) -> None:
+    with np.load(run.parent / "peaks.npz") as peaks:
+        X, x = peaks["X"], peaks["x"]
+    x = x[::-1] if kind == "down" else np.sinh(x / 12)
+    np.savez(tmp_path / "a.npz", X=X, x=x)
+    done = call("fit", tmp_path / "a.npz", "--out", tmp_path / "run", "--epochs", 1, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert sum(word in line for line in done.stderr.splitlines()) == 1
+    assert [word in note for note in json.loads(done.stdout)["notes"]] == [True]
+    done = call("transform", tmp_path / "run", tmp_path / "a.npz", "--out", tmp_path / "a.csv", "--json")
+    assert word in done.stderr
+    assert [word in note for note in json.loads(done.stdout)["notes"]] == [True]
+
+
+@pytest.mark.usefixtures("quick_report")
+@pytest.mark.parametrize(
+    ("word", "names"), [("none", ()), ("gain,offset", ("gain", "offset")), ("baseline", ("baseline",))]
+)
+def test_the_nuisance_asked_for_is_solved_for(word: str, names: tuple, data: Path, tmp_path: Path) -> None:
+    done = call("fit", data, "--out", tmp_path / "run", "--epochs", 1, "--nuisance", word)
+    assert done.exit_code == 0, done.stderr
+    assert ss.load(tmp_path / "run/model.safetensors").nuisance_ == names
+    assert ("gain" in pd.read_csv(tmp_path / "run/signals.csv")) == ("gain" in names)
+    assert (
+        f"nuisance = [{', '.join(json.dumps(n) for n in names)}]" in (tmp_path / "run/run.toml").read_text()
+    )
+    assert call("transform", tmp_path / "run", data, "--out", tmp_path / "a.csv").exit_code == 0
+    assert ("gain_sd" in pd.read_csv(tmp_path / "a.csv")) == ("gain" in names)
 
 
 def test_report_again(run: Path, tmp_path: Path) -> None:

@@ -124,6 +124,19 @@ def test_a_map_gets_maps_and_a_series_a_sequence(of_series, of_map):
     assert "sequence" not in mapped
 
 
+def test_what_was_solved_for_is_told_and_gains_are_mapped(map_case, case, tmp_path, unpainted):
+    X, p, m = map_case
+    assert "map_gain" not in report(map_case, tmp_path).ids()
+    assert "nothing: every difference of height and background is part of the shape" in " ".join(
+        report(map_case, tmp_path).text.split()
+    )
+    told = report((X, p, replace(m, nuisance_=("gain", "offset"))), tmp_path)
+    assert "map_gain" in told.ids()
+    assert "solved for in each signal gain, offset" in told.text
+    X, p, m = case
+    assert "map_gain" not in report((X, p, replace(m, nuisance_=("gain",))), tmp_path).ids()
+
+
 def test_numbers_come_with_their_units(case, of_series):
     _, p, m = case
     text = of_series.text

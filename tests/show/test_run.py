@@ -64,6 +64,15 @@ def test_one_row_a_signal_with_its_place_in_the_map(folder: Path, model, signals
     np.testing.assert_array_equal(rows["x"], np.tile(np.arange(15), 8))
 
 
+def test_gains_are_told_where_signals_have_their_own(signals, tmp_path: Path) -> None:
+    m = ss.ShiftVAE(epochs=2, nuisance=("gain", "offset"), width=16).fit(signals)
+    p = m.posterior(signals)
+    rows = table(p, gain=True)
+    assert list(rows)[-5:] == ["gain", "gain_sd", "noise_sd", "log_evidence", "flags"]
+    np.testing.assert_array_equal(rows["gain"], p.gain)
+    np.testing.assert_array_equal(rows["gain_sd"], p.gain_sd)
+
+
 def test_a_stack_is_numbered_and_keeps_its_names(model, signals) -> None:
     stack = signals.values.reshape(120, 100)[:5]
     named = xr.DataArray(

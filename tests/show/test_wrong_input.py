@@ -106,8 +106,40 @@ def test_signals_that_cannot_be_transformed(kind: str, model: Path, tmp_path: Pa
 def test_the_wrong_number_of_samples(command: tuple[str, str], model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", peaks()[:, :40])
     said = refused(tmp_path, command[0], model, tmp_path / "short.npy", "--out", tmp_path / command[1])
-    assert "40" in said
-    assert "50" in said
+    assert "X has 40 features, but ShiftVAE is expecting 50" in said
+    assert "resample the signals to the model's 50 samples, from 0 to 49, or fit a model to them" in said
+    assert "Error" not in said
+
+
+def test_a_report_is_html_and_nothing_else(model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", peaks())
+    said = refused(tmp_path, "report", model, tmp_path / "a.npy", "--out", tmp_path / "t.pdf")
+    assert "t.pdf: got the ending '.pdf', needed .html" in said
+
+
+@pytest.mark.parametrize("corner", [None, "", "x"])
+@pytest.mark.parametrize("fall", [False, True])
+def test_an_axis_row_that_repeats_a_value_is_no_signal(
+    corner: str | None, fall: bool, tmp_path: Path
+) -> None:
+    axis = np.round(AXIS + 400, 3)
+    axis[10] = axis[9]
+    rows = [[f"{v:.6g}" for v in (row[::-1] if fall else row)] for row in np.vstack([axis, peaks()])]
+    if corner is not None:
+        rows = [[corner if k == 0 else f"no {k}", *row] for k, row in enumerate(rows)]
+    (tmp_path / "a.csv").write_text("\n".join(map(",".join, rows)))
+    said = refused(tmp_path, "fit", tmp_path / "a.csv", "--out", tmp_path / "run")
+    assert f"the value {axis[9]:.6g} repeats" in said
+    assert "--axis none" in said
+
+
+def test_an_axis_column_that_repeats_a_value_is_no_signal(tmp_path: Path) -> None:
+    time = np.round(AXIS, 2)
+    time[10] = time[9]
+    table = np.column_stack([time, peaks(5).T])
+    np.savetxt(tmp_path / "a.csv", table, delimiter=",", header="time,a,b,c,d,e", comments="")
+    said = refused(tmp_path, "fit", tmp_path / "a.csv", "--out", tmp_path / "run")
+    assert f"the value {time[9]:.6g} repeats" in said
 
 
 def test_models_that_are_none(model: Path, tmp_path: Path) -> None:

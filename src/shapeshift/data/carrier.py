@@ -24,6 +24,7 @@ class Want(NamedTuple):
     array: str | None = None
     axis: str | None = None
     orientation: Orientation | None = None
+    single: bool = False  # one signal will do
 
 
 class Signals(NamedTuple):
@@ -37,16 +38,18 @@ class Signals(NamedTuple):
     coords: Mapping[str, Any] = {}  # further coordinates, as xarray takes them
 
 
-def label(signals: Signals, *, source: str, reader: str, notes: Sequence[str]) -> xr.DataArray:
+def label(signals: Signals, want: Want, *, source: str, reader: str, notes: Sequence[str]) -> xr.DataArray:
     """The labelled array of some signals, once they are known to be a stack of real signals.
 
     Raises
     ------
     ShapeshiftError
-        If there is one signal or one sample only, no dimension or more than three, or numbers are not real.
+        If there is one signal (unless one will do) or one sample only, no dimension or more than three, or
+        numbers are not real.
     """
     values = real(signals.values, source)
-    _check_shape(values.shape, source)
+    values = values[None] if want.single and values.ndim == 1 else values
+    _check_shape(values.shape, 1 if want.single else 2, source)
     dims = signals.dims or (("signal",) if values.ndim == 2 else ("y", "x"))
     name = signals.axis_name or ("sample" if signals.axis is None else "x")
     if name in dims or name in signals.coords:
@@ -84,8 +87,8 @@ def real(values: NDArray, source: str) -> NDArray:
     return values.astype(np.float32 if values.dtype.kind == "f" and values.itemsize == 2 else np.float64)
 
 
-def _check_shape(shape: tuple[int, ...], source: str) -> None:
-    """Two or more signals of two or more samples, as (n, length) or (rows, columns, length)."""
+def _check_shape(shape: tuple[int, ...], least: int, source: str) -> None:
+    """At least so many signals of two or more samples, as (n, length) or (rows, columns, length)."""
     got = "x".join(map(str, shape))
     if len(shape) not in (2, 3):
         raise ShapeshiftError(
@@ -96,7 +99,7 @@ def _check_shape(shape: tuple[int, ...], source: str) -> None:
         raise ShapeshiftError(
             f"{source}: got an array without numbers ({got}), needed signals: check the file"
         )
-    if np.prod(shape[:-1]) < 2:
+    if np.prod(shape[:-1]) < least:
         raise ShapeshiftError(
             f"{source}: got one signal of {shape[-1]} samples, needed at least two: "
             "put the signals to compare into one file"
@@ -148,3 +151,30 @@ def monotonic(values: NDArray) -> bool:
     """Whether numbers only rise or only fall, so that they can be an axis."""
     steps = np.diff(np.asarray(values, dtype=float))
     return steps.size > 0 and bool(np.all(steps > 0) or np.all(steps < 0))
+
+
+def refuse_repeats(line: NDArray, others: Sequence[NDArray], where: str, source: str) -> None:
+    """Refuse a line of numbers that would be an axis, were it not for values that stand there twice.
+
+    Taken for a signal, it would be one that nobody measured. An axis only rises or only falls, as most of
+    the lines beside it do not; at most half of its steps are none.
+
+    Raises
+    ------
+    ShapeshiftError
+    """
+    if len(line) < 6 or monotonic(line) or not _climbs(line) or 2 * sum(map(_climbs, others)) >= len(others):
+        return
+    twice = line[1:][np.diff(line) == 0][0]
+    raise ShapeshiftError(
+        f"{source}: got a {where} that only {'rises' if line[-1] > line[0] else 'falls'}, as an axis does, "
+        f"but the value {twice:.6g} repeats, needed a value of its own for every sample: correct it, or give "
+        "axis='none' (--axis none) if it is a signal"
+    )
+
+
+def _climbs(line: NDArray) -> bool:
+    """Whether numbers never turn, and seldom stay."""
+    steps = np.diff(np.asarray(line, dtype=float))
+    one_way = np.all(steps >= 0) or np.all(steps <= 0)
+    return bool(one_way and 2 * np.count_nonzero(steps == 0) <= len(steps))

@@ -5,6 +5,7 @@ This is the only place where axis units and canonical units (the window is [-1, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,11 @@ class Axis:
     def step(self) -> float:
         """Distance of two samples, in axis units."""
         return 2 * self.half / (len(self.values) - 1)
+
+    @property
+    def centre_told(self) -> str:
+        """The centre in words, with no more decimals than half a sample deserves."""
+        return f"{round(self.centre, math.ceil(-math.log10(self.step / 2))) + 0.0:.12g}"
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,8 @@ def as_stack(X: Any, x: Any = None) -> Stack:
         notes.append("the axis was not increasing: samples were sorted by it")
     steps = np.diff(axis.values)
     if len(steps) and steps.min() <= 0:
-        raise ShapeshiftError("the axis holds a value twice: give every sample its own axis value.")
+        twice = axis.values[1:][steps <= 0][0]
+        raise ShapeshiftError(f"the axis holds the value {twice:.6g} twice: give every sample its own value.")
     if len(steps) and np.ptp(steps) > UNIFORM * steps.mean():
         uniform = np.linspace(axis.values[0], axis.values[-1], len(axis.values))
         values = resample(values, axis.values, uniform)
@@ -192,6 +199,17 @@ def refuse_constant(values: np.ndarray) -> None:
         raise ShapeshiftError(
             f"got {len(values)} signals that are all constant along the axis, needed signals with a pattern: "
             "check which dimension is the axis (orientation)."
+        )
+
+
+def refuse_other_length(got: int, needed: Axis, who: str) -> None:
+    """Refuse signals of another number of samples than a model was fitted on."""
+    n = len(needed.values)
+    if got != n:
+        ends = f"from {needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}".strip()
+        raise ShapeshiftError(
+            f"X has {got} features, but {who} is expecting {n} features as input: resample the signals to "
+            f"the model's {n} samples, {ends}, or fit a model to them."
         )
 
 

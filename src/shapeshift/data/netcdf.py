@@ -71,7 +71,7 @@ def _read(data: xr.Dataset, want: Want, source: str) -> xr.DataArray:
     else:
         units = str(axis.attrs.get("units", ""))
         signals = Signals(chosen.values, axis.values, str(axis.name), units, others, coords)
-    return label(signals, source=source, reader="netcdf", notes=notes)
+    return label(signals, want, source=source, reader="netcdf", notes=notes)
 
 
 def _entry(name: str, data: xr.Dataset) -> Entry:

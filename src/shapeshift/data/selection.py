@@ -78,7 +78,7 @@ def from_entries(
         name, units = _heading(line.entry, texts)
         notes.append(f"axis {line.entry.name!r} ({line.why})")
         signals = Signals(values, line.values, name, units)
-    return label(signals, source=source, reader=reader, notes=notes)
+    return label(signals, want, source=source, reader=reader, notes=notes)
 
 
 def choose(entries: Sequence[Entry], want: Want, source: str, notes: list[str]) -> Entry:

@@ -75,7 +75,7 @@ def read(path: Path, want: Want) -> xr.DataArray:
     if passed > 0:
         notes.append(f"{passed} lines of text at the top passed over")
     signals = arrange(table, want, notes, path.name)
-    return label(signals, source=path.name, reader="text", notes=notes)
+    return label(signals, want, source=path.name, reader="text", notes=notes)
 
 
 def _text(path: Path) -> str:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data import preprocess
-from shapeshift.data.coordinates import Axis, Stack, as_stack, refuse_constant, refuse_other_axis
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
 from shapeshift.fit.gauge import sentence
+from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
 from shapeshift.fit.options import check_choices, design_of, likelihood_name, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
@@ -27,6 +26,8 @@ from shapeshift.fit.train import History
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from shapeshift.data.coordinates import Axis, Stack
 
 
 @final
@@ -177,7 +178,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Data or options that cannot be used; the message says what is needed.
         """
         check_choices(self)
-        stack = self._stack(X, x, reset=True)
+        stack = taken(self, X, x, reset=True)
         begin = time.perf_counter()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         generator = torch.Generator().manual_seed(seed)
@@ -185,7 +186,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         normalised = preprocess.per_signal(stack.values, self.normalise).apply(stack.values)
         name = likelihood_name(self.likelihood, normalised)
         self.scaling_ = scaling_of(name, normalised)
-        values, noise = self._tensors(stack)
+        values, noise = tensors(self, stack)
         plan = plan_of(self, len(values))
         with Progress(self.progress, plan.epochs) as on_epoch:
             design = design_of(self, name, normalised, self._axis)
@@ -223,7 +224,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     @property
     def _axis(self) -> Axis:
-        return Axis(self.axis_, self.axis_name_, self.axis_units_)
+        return axis_of(self)
 
     @property
     def axis_step_(self) -> float:
@@ -238,7 +239,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     @property
     def zero_(self) -> str:
         """The convention of the zero, in a sentence."""
-        place = f"{self.origin_:.6g} {self.axis_units_}".strip() + " (the centre of the axis)"
+        place = f"{self._axis.centre_told} {self.axis_units_}".strip() + " (the centre of the axis)"
         return sentence(self.zero, self.fitted_.reference, place)
 
     def posterior(self, X: Any, *, x: Any = None, refine: bool = True) -> Posterior:
@@ -257,11 +258,11 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         check_is_fitted(self, "fitted_")
         check_choices(self)
-        stack = self._stack(X, x)
+        stack = taken(self, X, x)
         if not refine:
-            return glance_of(self.fitted_, self._scaled(stack), self.zero, self._axis, stack)
+            return glance_of(self.fitted_, scaled(self, stack), self.zero, self._axis, stack)
         return posterior_of(
-            self.fitted_, *self._tensors(stack), self.zero, self._gains(stack), self._axis, stack
+            self.fitted_, *tensors(self, stack), self.zero, units(self, stack), self._axis, stack
         )
 
     def transform(self, X: Any) -> np.ndarray:
@@ -276,15 +277,15 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def reconstruct(self, X: Any, *, x: Any = None) -> Any:
         """The model's noise-free signals at the posterior, in kind and in the units of X."""
         check_is_fitted(self, "fitted_")
-        stack = self._stack(X, x)
-        values, _, _ = drawn(self.fitted_, *self._tensors(stack))
+        stack = taken(self, X, x)
+        values, _, _ = drawn(self.fitted_, *tensors(self, stack))
         own = preprocess.per_signal(stack.values, self.normalise)
         return stack.like_given(own.undo(self.scaling_.undo(values)))
 
     def align(self, X: Any, *, x: Any = None) -> Any:
         """The signals themselves, moved back to shift 0; nan where nothing was measured."""
         check_is_fitted(self, "fitted_")
-        stack = self._stack(X, x)
+        stack = taken(self, X, x)
         p = self.posterior(X, x=x)
         return stack.like_given(preprocess.moved_back(stack.values, p.shift / self._axis.step))
 
@@ -306,7 +307,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def amplitudes(self, X: Any) -> np.ndarray:
         """Gain and offset (n, 2) that ``normalise`` took off every signal: x = gain * normalised + offset."""
-        own = preprocess.per_signal(self._stack(X).values, self.normalise)
+        own = preprocess.per_signal(taken(self, X).values, self.normalise)
         return np.hstack([own.gain, own.offset])
 
     def manifold(self, n: int = 10) -> xr.DataArray:
@@ -329,38 +330,6 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
         check_is_fitted(self, "fitted_")
         checkpoint.write(path, *described(self))
-
-    def _stack(self, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
-        """Checked signals on this model's axis."""
-        named = hasattr(X, "dims") and hasattr(X, "coords")
-        if hasattr(X, "columns") and not named and not reset:
-            validate_data(self, X, reset=False, skip_check_array=True)  # names before values
-        stack = as_stack(X, x if x is not None or reset or named or not hasattr(self, "axis_") else None)
-        shown = stack.values if named or not hasattr(X, "columns") else X
-        least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
-        validate_data(self, shown, reset=reset, dtype=[np.float64, np.float32], **least)
-        if reset:
-            refuse_constant(stack.values)
-            return stack
-        if x is not None or (named and X.dims[-1] in X.coords):
-            refuse_other_axis(stack.axis, self._axis)
-        return replace(stack, axis=self._axis)
-
-    def _tensors(self, stack: Stack) -> tuple[torch.Tensor, torch.Tensor]:
-        """Signals and noise in model units."""
-        values = self._scaled(stack)
-        return values, torch.from_numpy(preprocess.noise_and_contrast(values.numpy())).float()
-
-    def _scaled(self, stack: Stack) -> torch.Tensor:
-        """Signals in model units, (n, P)."""
-        values = stack.values
-        if self.normalise is not None:
-            values = preprocess.per_signal(values, self.normalise).apply(values)
-        return torch.from_numpy(self.scaling_.apply(values)).float()
-
-    def _gains(self, stack: Stack) -> np.ndarray:
-        """Data units per model unit, of every signal (n,)."""
-        return preprocess.per_signal(stack.values, self.normalise).gain[:, 0] * float(self.scaling_.gain)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -29,9 +29,10 @@ class Posterior:
         Laplace's approximation of log p(x), in nats, x in the units of the data.
     flags : ndarray (n,) of str
         "" or codes joined by ";": ``ambiguous`` (another shift explains the signal about as well),
-        ``edge`` (at the edge of the prior or the window), ``misfit`` (the model cannot draw it),
-        ``faint`` (next to no signal: the shift is not determined), ``phase`` (looks different from most
-        and lies elsewhere: likely another pattern, whose shift has a zero of its own).
+        ``edge`` (at the edge of the prior or of the search), ``outside`` (the window shows less than half
+        of the pattern), ``misfit`` (the model cannot draw it),
+        ``faint`` (nothing but noise, or next to no signal: the shift is not determined), ``phase`` (looks
+        different from most and lies elsewhere: likely another pattern, whose shift has a zero of its own).
     rival_shift : ndarray (n,)
         The other shift of an ambiguous signal, nan elsewhere.
     gain, gain_sd : ndarray (n,)

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from shapeshift.data.coordinates import Axis
+from shapeshift.fit.choose import EMPTY
 from shapeshift.fit.gauge import offset
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.refine import in_chunks
 from shapeshift.fit.search import Found, infer
 from shapeshift.fit.threads import one_each
+from shapeshift.model.likelihoods import SMALLEST
 
 if TYPE_CHECKING:
     from shapeshift.data.coordinates import Stack
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 AMBIGUOUS = 4.0  # nats of evidence within which another shift is an explanation to be told
 EDGE = 3.0  # prior standard deviations
 FAINT = 0.5  # of the prior's sd: the signal has told next to nothing of its shift
+PATTERN = 10.0  # nats by which a pattern must explain a signal of little power better than a constant
+NEAR = 0.4  # half-windows from the centre within which a pattern is taken to be seen whole
 MISFIT = 4.0  # residual variance over the assumed one
 
 
@@ -106,7 +110,15 @@ def posterior_of(
         z_sd=_numbers(torch.diagonal(covariance[:, g:, g:], dim1=1, dim2=2).sqrt()),
         noise_sd=_numbers(sample_sd) * gain,
         log_evidence=evidence,
-        flags=_flags(fitted, theta, covariance, excess, ambiguous),
+        flags=_flags(
+            fitted,
+            theta,
+            covariance,
+            excess,
+            ambiguous,
+            _empty(vae, x, noise, found, excess),
+            _outside(vae, theta, delta),
+        ),
         rival_shift=_numbers(rival) * axis.half,
         gain=_numbers(own),
         gain_sd=_numbers(own_sd),
@@ -133,18 +145,51 @@ def gains(
     return gain, sd
 
 
+def _empty(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found, excess: Tensor) -> Tensor:
+    """Signals (n, P) that hold no pattern, bool (n,): no more power than noise may have, and no narrow
+    feature either, which a long window would hide: a constant explains them about as well."""
+    variance = noise[:, 0].square() + SMALLEST**2
+    empty = noise[:, 1].square() <= EMPTY * (2 / x.shape[1]) ** 0.5 * variance
+    rows = torch.nonzero(empty)[:, 0]
+    if len(rows):
+        x, noise, values = x[rows], noise[rows], found.refined.values[rows]
+        level = vae.likelihood.values_at(x.mean(1, keepdim=True)).expand_as(x)
+        told = vae.likelihood.log_prob(x, values, noise)
+        told = told - vae.likelihood.log_prob(x, vae.fitted(x, level), noise)
+        empty[rows] = told / excess[rows] < PATTERN
+    return empty
+
+
+def _outside(vae: PoseVAE, theta: Tensor, delta: Tensor) -> Tensor:
+    """Of which signals the window shows less than half of the pattern's power, bool (n,)."""
+    g = vae.n_pose
+    out = torch.zeros(len(theta), dtype=torch.bool)
+    rows = torch.nonzero((theta[:, :g] + delta[:, None]).abs().sum(1) > NEAR)[:, 0]
+    if len(rows):
+        z, moved, middle = theta[rows, g:], theta[rows, :g], -delta[rows, None]
+        power = [in_chunks(lambda p, z: (vae.values(p, z).var(1),), at, z)[0] for at in (moved, middle)]
+        out[rows] = power[0] < 0.5 * power[1]
+    return out
+
+
 def _flags(
-    fitted: Fitted, theta: Tensor, covariance: Tensor, excess: Tensor, ambiguous: Tensor
+    fitted: Fitted,
+    theta: Tensor,
+    covariance: Tensor,
+    excess: Tensor,
+    ambiguous: Tensor,
+    empty: Tensor,
+    outside: Tensor,
 ) -> np.ndarray:
     """Codes of what to doubt, joined by ";", one string a signal."""
     vae = fitted.vae
-    marks = {"misfit": excess > MISFIT}
+    marks = {"misfit": excess > MISFIT, "faint": empty}
     if vae.n_pose:
         prior_sd = vae.prior_precision()[0].rsqrt().clamp_min(vae.sample)  # under a sample, no edge counts
         reach = fitted.bank.reach * vae.sample
-        marks["ambiguous"] = ambiguous
+        marks["ambiguous"], marks["outside"] = ambiguous, outside
         marks["edge"] = (theta[:, 0].abs() > EDGE * prior_sd) | (theta[:, 0].abs() > reach - vae.sample)
-        marks["faint"] = covariance[:, 0, 0].sqrt() > FAINT * prior_sd
+        marks["faint"] = empty | (covariance[:, 0, 0].sqrt() > FAINT * prior_sd)
         if fitted.home is not None:
             marks["phase"] = fitted.home.stranger(theta)
     codes = sorted(marks)

@@ -1,0 +1,68 @@
+"""What an estimator is handed: checked against its own axis, and turned into tensors in model units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from shapeshift.data import preprocess
+from shapeshift.data.coordinates import (
+    Axis,
+    Stack,
+    as_stack,
+    refuse_constant,
+    refuse_other_axis,
+    refuse_other_length,
+)
+
+if TYPE_CHECKING:
+    from shapeshift.fit.estimators import ShiftVAE
+
+
+def axis_of(model: ShiftVAE) -> Axis:
+    """The axis an estimator was fitted on."""
+    return Axis(model.axis_, model.axis_name_, model.axis_units_)
+
+
+def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
+    """Checked signals on the model's axis; with ``reset`` their own axis is to become the model's."""
+    named = hasattr(X, "dims") and hasattr(X, "coords")
+    if hasattr(X, "columns") and not named and not reset:
+        validate_data(model, X, reset=False, skip_check_array=True)  # names before values
+    own = x if x is not None or reset or named or not hasattr(model, "axis_") else None
+    stack = as_stack(X, own)
+    if not reset and hasattr(model, "axis_"):
+        refuse_other_length(stack.values.shape[1], axis_of(model), type(model).__name__)
+    shown = stack.values if named or not hasattr(X, "columns") else X
+    least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
+    validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least)
+    if reset:
+        refuse_constant(stack.values)
+        return stack
+    if x is not None or (named and X.dims[-1] in X.coords):
+        refuse_other_axis(stack.axis, axis_of(model))
+    return replace(stack, axis=axis_of(model))
+
+
+def scaled(model: ShiftVAE, stack: Stack) -> Tensor:
+    """Signals in model units, (n, P)."""
+    values = stack.values
+    if model.normalise is not None:
+        values = preprocess.per_signal(values, model.normalise).apply(values)
+    return torch.from_numpy(model.scaling_.apply(values)).float()
+
+
+def tensors(model: ShiftVAE, stack: Stack) -> tuple[Tensor, Tensor]:
+    """Signals (n, P), their noise and contrast (n, 2), in model units."""
+    values = scaled(model, stack)
+    return values, torch.from_numpy(preprocess.noise_and_contrast(values.numpy())).float()
+
+
+def units(model: ShiftVAE, stack: Stack) -> np.ndarray:
+    """Data units per model unit, of every signal (n,)."""
+    return preprocess.per_signal(stack.values, model.normalise).gain[:, 0] * float(model.scaling_.gain)
