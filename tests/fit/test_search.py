@@ -96,10 +96,13 @@ def test_a_lone_pattern_has_no_rival_that_comes_close():
     assert (gap > 8).double().mean() > 0.95
 
 
-def test_only_the_hopeless_are_left_out(monkeypatch):
-    vae, bank, x, _ = twins(300, 0.3)
-    x[100:] -= 0.6 * (torch.arange(LENGTH) < 12) * x[100:]  # the left pattern is the weaker
-    noise = torch.tensor([[0.3, 0.0]]).double().repeat(300, 1)
+@pytest.mark.parametrize("kind", ["lone", "twins"])
+def test_only_the_hopeless_are_left_out(monkeypatch, kind):
+    if kind == "lone":
+        vae, bank, x, noise, _ = known()
+    else:
+        vae, bank, x, _ = twins(100, 0.3)
+        noise = torch.tensor([[0.3, 0.0]]).double().repeat(100, 1)
     asked = []
     refine = search.refine
     monkeypatch.setattr(search, "refine", lambda *a, **k: asked.append(len(a[1])) or refine(*a, **k))
@@ -108,13 +111,14 @@ def test_only_the_hopeless_are_left_out(monkeypatch):
     asked.clear()
     monkeypatch.setattr(search, "CHANCE", torch.inf)
     monkeypatch.setattr(search, "CLOSE", torch.inf)
-    all_ = infer(vae, bank, x, noise)
-    assert spared < 0.97 * sum(asked)
-    same = (few.refined.theta[:, 0] - all_.refined.theta[:, 0]).abs() < 0.1 * SAMPLE
-    assert same.double().mean() > 0.995
-    close = all_.rival_gap < 4
-    assert close.sum() > 30
-    assert torch.allclose(few.rival_gap[close], all_.rival_gap[close], atol=0.1)
+    every = infer(vae, bank, x, noise)
+    if kind == "lone":
+        assert spared < 0.7 * sum(asked)
+    same = (few.refined.theta[:, 0] - every.refined.theta[:, 0]).abs() < 0.1 * SAMPLE
+    assert same.double().mean() > 0.98
+    close = every.rival_gap < 4
+    assert close.any() == (kind == "twins")
+    assert torch.allclose(few.rival_gap[close], every.rival_gap[close], atol=0.1)
 
 
 @pytest.mark.parametrize("rows", [slice(0, 1), slice(5, 30), slice(CHUNK - 3, CHUNK + 9)])
