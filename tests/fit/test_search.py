@@ -29,13 +29,22 @@ def known(n=300, noise_sd=0.05, seed=0, free=()):
 def test_the_true_lag_is_among_the_candidates(free):
     vae, bank, x, noise, theta = known(free=free)
     if free:
-        gain = 5.0 if "gain" in free else 1.0
+        gain = 0.1 if "gain" in free else 1.0
         x, noise = gain * x + 40.0, gain * noise
     named = candidates(vae, bank, table_of(vae, bank), x, noise)
     near = (named.lag - theta[:, :1] / SAMPLE).abs() <= 1.01
     assert near.any(1).double().mean() > 0.95
     assert (near & named.chance).any(1).double().mean() > 0.95
     assert near[:, 0].double().mean() > 0.7
+
+
+@torch.no_grad()
+def test_candidates_do_not_depend_on_the_gain():
+    vae, bank, x, noise, _ = known(free=("gain", "offset"))
+    table = table_of(vae, bank)
+    one, other = (candidates(vae, bank, table, g * x, g * noise) for g in (1.0, 0.05))
+    assert (one.lag == other.lag).double().mean() > 0.97
+    assert (one.shape == other.shape).double().mean() > 0.97
 
 
 @pytest.mark.parametrize("free", [(), ("gain", "offset")])
@@ -92,6 +101,10 @@ def test_two_patterns_without_noise_are_equally_good():
 
 def test_a_lone_pattern_has_no_rival_that_comes_close():
     vae, bank, x, noise, _ = known()
+    with torch.no_grad():
+        chance = candidates(vae, bank, table_of(vae, bank), x, noise).chance
+    assert chance[:, 0].all()
+    assert chance[:, 2].double().mean() < 0.6
     gap = infer(vae, bank, x, noise).rival_gap
     assert (gap > 8).double().mean() > 0.95
 

@@ -78,6 +78,8 @@ def test_prepared_signals_have_lost_their_gains_and_baselines():
     before, after = (moved_back(t, start.lag)[0][:, 30:-30] for t in (x, ready.x))
     spread = [float(t.std(0).mean() / t.mean(0).std()) for t in (before, after)]
     assert spread[1] < 0.4 * spread[0]
+    heights = [t.std(1).log().std() for t in (vae.nuisance.cleared(x), ready.x)]
+    assert heights[1] < 0.5 * heights[0]
     assert ready.weight.mean() == pytest.approx(1.0, abs=1e-3)
 
 

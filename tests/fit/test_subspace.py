@@ -8,6 +8,8 @@ import shapeshift as ss
 from shapeshift.data.preprocess import noise_and_contrast
 from shapeshift.fit.align import Alignment, align, constant, fitting_weight
 from shapeshift.fit.subspace import (
+    _at_lags,
+    _next_component,
     best_lags,
     by_subspace,
     fit_basis_at,
@@ -125,6 +127,17 @@ def test_at_true_lags_only_noise_is_left_over():
     off = torch.tensor(lag) + torch.randint(-6, 7, lag.shape, generator=torch.Generator().manual_seed(0))
     assert unexplained(x, weight, off, reach, 2, flat) > 1.25 * left
     assert unexplained(x, weight, torch.tensor(lag), reach, 1, flat) > 1.25 * left
+
+
+def test_the_next_component_is_what_the_first_leaves_over():
+    values, lag = mixtures(spread=8)
+    x, _ = ready(values)
+    reach, u = 20, np.arange(130) - 65.0
+    first = torch.tensor(np.exp(-((u / 3) ** 2))).float()[None]
+    flat, lag = constant(90), torch.tensor(lag)
+    found = _at_lags(x, first, reach, lag, flat)
+    second = _next_component(x, torch.ones(len(x)), first, found, reach, flat)[0].numpy()
+    assert abs(np.corrcoef(second, u * np.exp(-((u / 4) ** 2)))[0, 1]) > 0.97
 
 
 def test_the_basis_at_known_lags_and_weights_is_least_squares():
