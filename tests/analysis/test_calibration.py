@@ -129,7 +129,7 @@ def test_another_zero_and_lost_signals_are_no_leak_back():
 class Known:
     """Stands in for a fitted model of Gaussian lines, with errors of so many bounds and bars of so many."""
 
-    warps, likelihood, axis_step_, noise, shift_sd_ = ("shift",), "gaussian", STEP, 0.05, 3.0
+    warps, likelihood_, axis_step_, noise, shift_sd_ = ("shift",), "gaussian", STEP, 0.05, 3.0
 
     def __init__(self, error=1.0, claimed=1.0):
         self.error, self.claimed, self.rng = error, claimed, np.random.default_rng(5)
@@ -158,7 +158,7 @@ class Known:
 class Posterior(SimpleNamespace):
     def __init__(self, shift, sd, n, noise):
         super().__init__(shift=shift, shift_sd=sd, z=np.zeros((n, 1)), z_sd=np.ones((n, 1)))
-        self.flags, self.noise_sd = np.full(n, ""), np.full(n, noise)
+        self.flags, self.noise_sd, self.gain = np.full(n, ""), np.full(n, noise), np.ones(n)
 
     def __len__(self):
         return len(self.shift)

@@ -43,6 +43,8 @@ def posterior(*, spread=1.0, bar=0.05, used=2, **marks):
         log_evidence=np.zeros(N),
         flags=np.array(flags),
         rival_shift=np.full(N, np.nan),
+        gain=np.ones(N),
+        gain_sd=np.zeros(N),
         axis_name="wavelength",
         axis_units="nm",
     )

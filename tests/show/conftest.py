@@ -102,8 +102,8 @@ def make_case(*, places=None, n=40, scale=2.0):
     z = np.column_stack([rng.normal(size=n), 0.01 * rng.normal(size=n)])
     p = StandInPosterior(
         shift, np.full(n, 0.05), z, np.column_stack([np.full(n, 0.1), np.ones(n)]), np.full(n, 0.02),
-        rng.normal(size=n), np.where(np.arange(n) == 3, "ambiguous", ""), np.geomspace(1, 20, n),
-        np.full(n, 0.1), places=places or {},
+        rng.normal(size=n), np.where(np.arange(n) == 3, "ambiguous", ""),
+        np.geomspace(1, 20, n), np.full(n, 0.1), places=places or {},
     )  # fmt: skip
     return X, p, StandInModel(axis, p, n_signals_=n)
 

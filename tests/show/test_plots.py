@@ -172,7 +172,10 @@ def test_axis_without_units_says_what_a_shift_is_counted_in(case):
     ("draw", "says"),
     [
         (lambda X, p: plots.map(p), "a map of two"),
-        (lambda X, p: plots.sequence(p, "colour"), "shift, shift_sd, noise_sd, log_evidence, z1, z2"),
+        (
+            lambda X, p: plots.sequence(p, "colour"),
+            "shift, shift_sd, gain, gain_sd, noise_sd, log_evidence, z1, z2",
+        ),
         (lambda X, p: plots.latent(p, np.zeros(3)), "got 3 numbers for the colour, needed 40"),
         (lambda X, p: plots.against_truth(p, np.zeros(3)), "got 3 known shifts, needed 40"),
         (lambda X, p: plots.latents_against(p, {"width": np.zeros(3)}), "got 3 values of 'width', needed 40"),

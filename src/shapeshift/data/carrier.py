@@ -165,10 +165,10 @@ def refuse_repeats(line: NDArray, others: Sequence[NDArray], where: str, source:
     """
     if len(line) < 6 or monotonic(line) or not _climbs(line) or 2 * sum(map(_climbs, others)) >= len(others):
         return
-    twice = line[1:][np.diff(line) == 0][0]
+    twice, way = line[1:][np.diff(line) == 0][0], "rises" if line[-1] > line[0] else "falls"
     raise ShapeshiftError(
-        f"{source}: got a {where} that only {'rises' if line[-1] > line[0] else 'falls'}, as an axis does, "
-        f"but the value {twice:.6g} repeats, needed a value of its own for every sample: correct it, or give "
+        f"{source}: got a {where} that only {way}, as an axis does, but the value {twice:.6g} "
+        "repeats, needed a value of its own for every sample: correct it, or give "
         "axis='none' (--axis none) if it is a signal"
     )
 

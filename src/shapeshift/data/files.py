@@ -41,6 +41,7 @@ def open(
     array: str | None = None,
     axis: str | None = None,
     orientation: Orientation | None = None,
+    single: bool = False,
 ) -> xr.DataArray:
     """Read a stack of signals from a file.
 
@@ -56,6 +57,8 @@ def open(
     orientation : {"rows", "columns"}, optional
         Whether each row or each column is one signal; `"columns"` of a map means that the axis comes first.
         By default it is found out.
+    single : bool
+        Whether one signal will do, as for a model that was fitted before; a fit needs more.
 
     Returns
     -------
@@ -85,11 +88,11 @@ def open(
         raise ShapeshiftError(
             f"got the orientation {orientation!r}, needed 'rows' or 'columns': say what one signal is"
         )
-    path = Path(path)
+    path, want = Path(path), Want(array, axis, orientation, single)
     reader = _reader(path)
     _check(path)
     try:
-        return import_module(f"shapeshift.data.{reader}").read(path, Want(array, axis, orientation))
+        return import_module(f"shapeshift.data.{reader}").read(path, want)
     except OSError as error:
         raise ShapeshiftError(
             f"{path.name}: got a file that cannot be read ({error}), needed a whole {_ending(path)} file: "

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shapeshift.data.carrier import Orientation, Signals, Want, monotonic
+from shapeshift.data.carrier import Orientation, Signals, Want, monotonic, refuse_repeats
 from shapeshift.data.naming import axis_like, split_units
 from shapeshift.errors import ShapeshiftError
 
@@ -54,7 +54,7 @@ def arrange(table: Table, want: Want, notes: list[str], source: str) -> Signals:
     Raises
     ------
     ShapeshiftError
-        If the axis asked for is not there.
+        If the axis asked for is not there, or what looks like one holds a value twice.
     """
     if want.array is not None:
         raise ShapeshiftError(
@@ -62,6 +62,8 @@ def arrange(table: Table, want: Want, notes: list[str], source: str) -> Signals:
             "(axis='NAME' picks a column as the axis)"
         )
     table, reading = _reading(table, want, source)
+    if not reading.has_axis and want.axis is None:
+        _refuse_near_axis(table, want, source)
     notes.append(f"signals are {reading.orientation} ({reading.why})")
     signals = (
         _by_rows(table, reading, notes)
@@ -109,6 +111,14 @@ def _guess(table: Table) -> _Reading:
         return _Reading("rows", row is not None, "taken so; orientation='columns' if not")
     found = row if smooth == "rows" else column
     return _Reading(smooth, found is not None, "values change least along them")
+
+
+def _refuse_near_axis(table: Table, want: Want, source: str) -> None:
+    """Refuse a first row or column that is no axis only because values repeat."""
+    if want.orientation != "columns" and not table.names:
+        refuse_repeats(table.values[0], list(table.values[1:]), "first row", source)
+    if want.orientation != "rows" and not table.labels:
+        refuse_repeats(table.values[:, 0], list(table.values[:, 1:].T), "first column", source)
 
 
 def _row(table: Table) -> NDArray | None:

@@ -87,7 +87,7 @@ def choose(entries: Sequence[Entry], want: Want, source: str, notes: list[str]) 
         return _named(want.array, entries, source, "array")
     stacks = [e for e in entries if e.is_numeric and len(e.shape) >= 2 and not e.is_line]
     if not stacks:
-        return _no_stack(entries, source)
+        return _no_stack(entries, want, source)
     if len(stacks) == 1:
         chosen, why = stacks[0], "the only one of two or more dimensions"
     else:
@@ -103,11 +103,12 @@ def choose(entries: Sequence[Entry], want: Want, source: str, notes: list[str]) 
     return chosen
 
 
-def _no_stack(entries: Sequence[Entry], source: str) -> Entry:
+def _no_stack(entries: Sequence[Entry], want: Want, source: str) -> Entry:
     """One line of numbers (its shape is judged later), or the reason why there is nothing to read."""
     lines = [e for e in entries if e.is_numeric and len(e.shape) >= 1]
-    if len(lines) == 1 and len(lines[0].shape) == 2:
-        return lines[0]
+    tall = [e for e in lines if len(e.shape) >= 2]
+    if len(tall) == 1 or (want.single and len(lines) == 1):
+        return (tall or lines)[0]
     if lines:
         raise ShapeshiftError(
             f"{source}: got single lines of numbers only, {_listed(lines)}, that is one signal, needed a "

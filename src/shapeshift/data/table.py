@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from shapeshift.data.carrier import Want, check_size, label, monotonic
+from shapeshift.data.carrier import Want, check_size, label, monotonic, refuse_repeats
 from shapeshift.data.layout import Table, arrange
 from shapeshift.errors import ShapeshiftError
 
@@ -70,6 +70,8 @@ def read(path: Path, want: Want) -> xr.DataArray:
     notes = [
         f"{_DELIMITERS[form.delimiter]} between numbers" + (", decimal comma" if form.decimal == "," else "")
     ]
+    if want.axis != "none":
+        _refuse_near_axis(body, form, path.name)
     table = _table(heading, body, comments, form, path.name)
     passed = len(heading) - bool(table.names)
     if passed > 0:
@@ -213,6 +215,15 @@ def _is_axis_row(body: Sequence[Line], form: Form) -> bool:
     second = form.split(body[1].text)
     labelled = any(cell and not form.is_number(cell) for cell in second[:lead])
     return not (labelled and top[0] and monotonic(_floats(second[lead:], form)))
+
+
+def _refuse_near_axis(body: Sequence[Line], form: Form, source: str) -> None:
+    """Refuse a first line that is no axis, behind empty cells or words, only because values repeat."""
+    top = form.split(body[0].text)
+    lead = next((i for i, cell in enumerate(top) if _is_value(cell, form)), len(top))
+    if lead:
+        others = [_floats(form.split(line.text)[lead:], form) for line in body[1:_SAMPLE]]
+        refuse_repeats(_floats(top[lead:], form), others, "first row", source)
 
 
 def _is_value(cell: str, form: Form) -> bool:

@@ -153,7 +153,8 @@ def _empty(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found, excess: Tensor)
     rows = torch.nonzero(empty)[:, 0]
     if len(rows):
         x, noise, values = x[rows], noise[rows], found.refined.values[rows]
-        level = vae.likelihood.values_at(x.mean(1, keepdim=True)).expand_as(x)
+        flat = vae.nuisance is not None and len(vae.nuisance.basis) > 0  # a baseline holds the level
+        level = 0 * x if flat else vae.likelihood.values_at(x.mean(1, keepdim=True)).expand_as(x)
         told = vae.likelihood.log_prob(x, values, noise)
         told = told - vae.likelihood.log_prob(x, vae.fitted(x, level), noise)
         empty[rows] = told / excess[rows] < PATTERN

@@ -75,8 +75,8 @@ class Nuisance(nn.Module):
         """The values that come nearest to x: g v + B' beta, (B, P); samples count by ``weight`` (B, P)."""
         if weight is not None:
             return self._weighted(x, values, weight)[0]
-        v = self.cleared(values)
-        return x - self.cleared(x) + self._gain(x, v) * v
+        v, y = self.cleared(values), self.cleared(x)
+        return x - y + self._gain(y, v) * v
 
     def fitted_with_slopes(
         self, x: Tensor, values: Tensor, slopes: Tensor, weight: Tensor | None = None
@@ -86,12 +86,12 @@ class Nuisance(nn.Module):
             fitted, rows, gain = self._weighted(x, values, weight)
             normal, along = _normal(rows, weight), (slopes * weight[:, None]) @ rows.mT
             return fitted, gain[:, :, None] * (slopes - torch.linalg.solve(normal, along.mT).mT @ rows)
-        v, dv = self.cleared(values), self.cleared(slopes)
-        g = self._gain(x, v)
+        v, dv, y = self.cleared(values), self.cleared(slopes), self.cleared(x)
+        g = self._gain(y, v)
         if self.gain:  # what of a slope is along v itself changes the gain, not the fit
             along = (dv @ v[..., None]) / v.square().sum(1).clamp_min(1e-12)[:, None, None]
             dv = g[:, None] * (dv - along * v[:, None])
-        return x - self.cleared(x) + g * v, dv
+        return x - y + g * v, dv
 
     def _weighted(self, x: Tensor, values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Fitted values, the rows (B, m + gain, P) that were free, and the gain (B, 1)."""
@@ -110,7 +110,7 @@ class Nuisance(nn.Module):
         The gain's error bar: what the noise does to it at known theta, and what theta's own error does.
         """
         v, dv = self.cleared(values), self.cleared(slopes)
-        g = self._gain(x, v)
+        g = self._gain(self.cleared(x), v)
         baseline = (x - g * values) @ self.basis.T @ self.basis
         if not self.gain:
             return Solved(g[:, 0].expand(len(x)), torch.zeros_like(sd), baseline)
@@ -119,10 +119,11 @@ class Nuisance(nn.Module):
         variance = sd.square() / power + torch.einsum("ni,nij,nj->n", along, covariance, along)
         return Solved(g[:, 0], variance.sqrt(), baseline)
 
-    def _gain(self, x: Tensor, v: Tensor) -> Tensor:
+    def _gain(self, y: Tensor, v: Tensor) -> Tensor:
+        """Of cleared signals at cleared values."""
         if not self.gain:
-            return x.new_ones(1, 1)
-        product = (x * v).sum(1, keepdim=True)
+            return y.new_ones(1, 1)
+        product = (y * v).sum(1, keepdim=True)
         return (product / v.square().sum(1, keepdim=True).clamp_min(1e-9)).clamp_min(SMALLEST_GAIN)
 
 

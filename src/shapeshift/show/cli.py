@@ -47,6 +47,17 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _names(nuisance: str) -> tuple[str, ...]:
+    return () if nuisance == "none" else tuple(name.strip() for name in nuisance.split(","))
+
+
+def _check_nuisance(given: str | None) -> str | None:
+    wrong = set(_names(given or "none")) - {"gain", "offset", "baseline"}
+    if wrong:
+        raise typer.BadParameter(f"got {', '.join(sorted(wrong))!r}, needed gain, offset, baseline or none.")
+    return given
+
+
 @app.callback()
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
@@ -110,6 +121,14 @@ def fit(
     zero: Annotated[
         Literal["reference", "peak", "centroid"], typer.Option(help="What shift 0 means.")
     ] = "reference",
+    nuisance: Annotated[
+        str | None,
+        typer.Option(
+            callback=_check_nuisance,
+            metavar="NAMES",
+            help="What each signal has of its own, of gain,offset,baseline; or none; found out by default.",
+        ),
+    ] = None,
     normalise: Annotated[
         Literal["none", "max", "area", "sd", "minmax"], typer.Option(help="Of every signal by itself.")
     ] = "none",
@@ -135,6 +154,7 @@ def fit(
         "likelihood": likelihood,
         "shift_sd": shift_sd,
         "zero": zero,
+        "nuisance": None if nuisance is None else _names(nuisance),
         "normalise": None if normalise == "none" else normalise,
         "epochs": epochs,
         "progress": watched() if progress is None else progress,

@@ -58,7 +58,7 @@ def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
     ----------
     p : Posterior
     what : str
-        "shift", "z1", "z2", ..., or one of these with "_sd"; "noise_sd", "log_evidence".
+        "shift", "z1", "z2", ..., or "gain", or one of these with "_sd"; "noise_sd", "log_evidence".
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -227,9 +227,9 @@ def _colour(p: Posterior, color: Any, text: str | None) -> tuple[NDArray, str]:
 
 
 def _scale(values: NDArray, what: str) -> Normalize:
-    """Colours for 99 % of the values; logarithmic for an sd that spans more than a factor of 10."""
+    """Colours for 99 % of the values; logarithmic for an sd or a gain that spans more than a factor of 10."""
     low, high = limits(values, 0.5, 99.5)
-    if what.endswith("_sd") and 0 < 10 * low < high:
+    if (what == "gain" or what.endswith("_sd")) and 0 < 10 * low < high:
         return LogNorm(low, high)
     return Normalize(low, high)
 

@@ -109,6 +109,8 @@ def quantity(p: Posterior, name: str) -> tuple[NDArray[np.float64], NDArray[np.f
     plain: dict[str, tuple[NDArray, NDArray | None, str]] = {
         "shift": (p.shift, p.shift_sd, shift_label(p)),
         "shift_sd": (p.shift_sd, None, shift_label(p, "sd of shift")),
+        "gain": (p.gain, p.gain_sd, "gain"),
+        "gain_sd": (p.gain_sd, None, "sd of gain"),
         "noise_sd": (p.noise_sd, None, label("noise sd", "units of the signal")),
         "log_evidence": (p.log_evidence, None, label("log evidence", "nat")),
     }

@@ -160,8 +160,12 @@ def _fitted(m: Any, X: Any) -> Iterator[tuple[str, str]]:
     if m.shift_sd_ > 0:
         yield "zero", m.zero_
         yield "prior of the shift", f"normal, sd {m.shift_sd_:.4g} {m.axis_units_}".strip()
+    yield "solved for in each signal", ", ".join(m.nuisance_) or _NOTHING
     epochs = len(m.history_.to_frame())
     yield "time", f"{m.fit_seconds_:.1f} s, {epochs} epochs; {_ENDED.get(m.history_.stopped, 'ended')}"
+
+
+_NOTHING = "nothing: every difference of height and background is part of the shape"
 
 
 def _trust(c: Calibration | None) -> Iterator[tuple[str, str]]:
@@ -274,6 +278,9 @@ def _what(m: Any, p: Posterior) -> Iterator[Picture]:
         "in place (grey line) and change in shape only. Pale: no signal lies near, so the model guesses.",
     )
     if p.to_dataset()["shift"].ndim == 2:
+        if "gain" in m.nuisance_:
+            caption = "The factor that each signal has on the pattern of its shape; no latent holds it."
+            yield Picture("map_gain", plots.map(p, "gain"), "Map of the gain", caption)
         for k in active[:MAPS]:
             name = f"z{k + 1}"
             caption = (

@@ -68,7 +68,7 @@ def write_run(
 
     spent = dict(timings or {})
     m.save(folder / "model.safetensors")
-    table(p).to_csv(folder / "signals.csv", index=False)
+    table(p, gain="gain" in m.nuisance_).to_csv(folder / "signals.csv", index=False)
     write_netcdf(p, folder / "posterior.nc", source=str(X.attrs.get("source", "")))
     m.history_.to_frame().to_csv(folder / "history.csv", index=False)
     with clocked(spent, "report"):
@@ -86,14 +86,21 @@ def clocked(timings: dict[str, float], name: str) -> Iterator[None]:
     timings[name] = round(time.perf_counter() - begin, 3)
 
 
-def table(p: Posterior) -> pd.DataFrame:
+def table(p: Posterior, *, gain: bool = False) -> pd.DataFrame:
     """A posterior as a table, one row a signal.
+
+    Parameters
+    ----------
+    p : Posterior
+    gain : bool
+        Whether signals have gains of their own, to be told.
 
     Returns
     -------
     pandas.DataFrame
         `index` and what else names the signals, or the coordinates of a map; then shift, shift_sd (axis
-        units), z1 ..., z1_sd ... (prior sd), noise_sd (units of the signals), log_evidence (nat) and flags.
+        units), z1 ..., z1_sd ... (prior sd), with `gain` gain and gain_sd, noise_sd (units of the signals),
+        log_evidence (nat) and flags.
     """
     import pandas as pd
 
@@ -101,6 +108,7 @@ def table(p: Posterior) -> pd.DataFrame:
     columns |= {"shift": p.shift, "shift_sd": p.shift_sd}
     columns |= {f"z{k + 1}": values for k, values in enumerate(p.z.T)}
     columns |= {f"z{k + 1}_sd": values for k, values in enumerate(p.z_sd.T)}
+    columns |= {"gain": p.gain, "gain_sd": p.gain_sd} if gain else {}
     columns |= {"noise_sd": p.noise_sd, "log_evidence": p.log_evidence, "flags": p.flags}
     return pd.DataFrame(columns)
 
@@ -163,6 +171,8 @@ def record_of(
             "converged": m.converged_,
             "stopped": m.history_.stopped,
             "zero": m.zero_,
+            "likelihood": m.likelihood_,
+            "nuisance": list(m.nuisance_),
             "shift_sd": m.shift_sd_,
             "signals": len(p.shift),
             "flags": {code: int(sum(code in flag.split(";") for flag in p.flags)) for code in flags},

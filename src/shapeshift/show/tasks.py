@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ def fit_file(
         with clocked(timings, "read"):
             X = read(data, reading)
         m = ShiftVAE(**options).fit(X)
+        _told(m.notes_)
         if m.history_.stopped == "interrupted":
             log("stopped by ctrl-C: the best weights so far are kept")
         with clocked(timings, "posterior"):
@@ -82,13 +83,13 @@ def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force:
     ShapeshiftError
         If model or file cannot be used, they do not fit each other, or the place is taken.
     """
-    if out.suffix.lower() not in (".csv", ".nc"):
-        raise ShapeshiftError(f"{out.name}: got the ending {out.suffix!r}, needed .csv or .nc: choose one")
+    _needs(out, ".csv", ".nc")
     with new_file(out, force=force) as file:
-        m, X = _load(run), read(data, reading)
+        m, X = _load(run), read(data, {**reading, "single": True})
         p = m.posterior(X)
+        _told(_notes(p))
         if out.suffix.lower() == ".csv":
-            table(p).to_csv(file, index=False)
+            table(p, gain="gain" in m.nuisance_).to_csv(file, index=False)
         else:
             write_netcdf(p, file, source=str(X.attrs["source"]))
     return {"file": str(out), **_numbers(p)}
@@ -104,9 +105,11 @@ def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bo
     """
     from shapeshift.show.report import write_report
 
+    _needs(out, ".html")
     with new_file(out, force=force) as file:
         m, X = _load(run), read(data, reading)
         p = m.posterior(X)
+        _told(_notes(p))
         c = calibrated(m, X)
         write_report(m, X, p, file, calibration=c)
     return {"report": str(out), **_summary(m, X, p, c)}
@@ -122,9 +125,26 @@ def read(data: Path, reading: Reading) -> xr.DataArray:
     """The signals in a file; what was found out about it goes to stderr."""
     X = open_signals(data, **reading)
     log(f"{data.name}: {', '.join(f'{name} {size}' for name, size in X.sizes.items())}")
-    for note in filter(None, str(X.attrs["notes"]).split("; ")):
-        log(f"  {note}")
+    _told(note for note in str(X.attrs["notes"]).split("; ") if note)
     return X
+
+
+def _told(notes: Iterable[str]) -> None:
+    for note in notes:
+        log(f"  {note}")
+
+
+def _notes(p: Posterior) -> tuple[str, ...]:
+    """What was done to the axis of the signals."""
+    return p.stack.notes if p.stack else ()
+
+
+def _needs(out: Path, *endings: str) -> None:
+    """Refuse a file to write of another ending."""
+    if out.suffix.lower() not in endings:
+        raise ShapeshiftError(
+            f"{out.name}: got the ending {out.suffix!r}, needed {' or '.join(endings)}: choose another name"
+        )
 
 
 def _digest(data: Path) -> str:
@@ -160,10 +180,11 @@ def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior, c: Calibration | None) 
 def _numbers(p: Posterior) -> dict[str, Any]:
     """Shifts and what is wrong with them, in a few numbers."""
     low, middle, high = np.percentile(p.shift, [2.5, 50, 97.5])
-    flagged = {code: int(p.flagged(code).sum()) for code in ("ambiguous", "edge", "misfit", "faint")}
+    codes = sorted({code for flag in p.flags for code in flag.split(";") if code})
     return {
         "signals": len(p.shift),
         "shift": {"units": p.axis_units or p.axis_name, "2.5%": low, "median": middle, "97.5%": high},
         "shift_sd": float(np.median(p.shift_sd)),
-        "flagged": {code: count for code, count in flagged.items() if count},
+        "flagged": {code: int(p.flagged(code).sum()) for code in codes},
+        "notes": list(_notes(p)),
     }
