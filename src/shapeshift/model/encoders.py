@@ -13,10 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shapeshift.model.decoders import dense
+from shapeshift.model.decoders import LEAST, dense
 from shapeshift.model.latents import Factors
-
-LEAST = 16  # columns of a product from which on a row's sums do not depend on its place among others
 
 
 def moved_back(x: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
