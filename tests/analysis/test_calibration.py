@@ -131,6 +131,8 @@ class Known:
 
     warps, likelihood_, axis_step_, noise, shift_sd_ = ("shift",), "gaussian", STEP, 0.05, 3.0
 
+    nuisance_ = ()
+
     def __init__(self, error=1.0, claimed=1.0):
         self.error, self.claimed, self.rng = error, claimed, np.random.default_rng(5)
 
@@ -189,13 +191,13 @@ def test_a_prior_that_allows_no_move_moves_nothing():
 
 def test_a_likelihood_without_free_noise_or_draws_has_none():
     model = Known()
-    model.likelihood = "continuous-bernoulli"
+    model.likelihood_ = "continuous-bernoulli"
     assert calibrate(model, model.generate(np.zeros((40, 1)))) is None
 
 
 def test_counts_are_drawn_anew():
     model = Known()
-    model.likelihood, seen, posterior = "poisson", [], model.posterior
+    model.likelihood_, seen, posterior = "poisson", [], model.posterior
     model.generate = lambda z, shift=0.0: 30 * Known.generate(model, z, shift) + 2
     model.posterior = lambda signals: seen.append(np.asarray(signals)) or posterior(signals)
     counts = np.random.default_rng(3).poisson(model.generate(np.zeros((60, 1)), np.linspace(-5, 5, 60)))

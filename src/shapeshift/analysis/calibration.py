@@ -207,7 +207,10 @@ def calibrate(
 def _own(m: Any, values: np.ndarray, p: Any) -> tuple[np.ndarray, np.ndarray]:
     """Size (n, 1) and baseline (n, P) of every signal: size * generate(z, shift) + baseline is what the model
     draws of it. The baseline stays where it is when the pattern moves."""
-    size = np.asarray(m.amplitudes(values))[:, :1] * p.gain[:, None]
+    own = np.asarray(m.amplitudes(values))
+    if not m.nuisance_:
+        return own[:, :1], own[:, 1:] + np.zeros_like(values)
+    size = own[:, :1] * p.gain[:, None]
     return size, np.asarray(m.reconstruct(values)) - size * m.generate(p.z, shift=p.shift)
 
 

@@ -193,7 +193,10 @@ def autoencoder(split: Split, x: np.ndarray, warps: tuple[str, ...], k: int, see
     from shapeshift.fit.estimators import ShiftVAE
 
     begin = time.perf_counter()
-    model = ShiftVAE(k, warps=warps, random_state=seed).fit(split.fit, x=x)
+    # all candidates are judged in the same noise, and count the same numbers
+    model = ShiftVAE(k, warps=warps, likelihood="gaussian", nuisance=(), random_state=seed).fit(
+        split.fit, x=x
+    )
     p = model.posterior(split.held)
     drawn, jacobian = described(model, p.shift, p.z)
     h = leverages(jacobian, p.noise_sd[:, None, None] ** 2 * prior_precision(model, k))
