@@ -115,6 +115,14 @@ def test_cleared_leaves_no_baseline_and_takes_nothing_twice(names, free):
         assert torch.allclose(free.cleared(y + 3 * GRID[:, 0] ** power), once, atol=1e-10)
 
 
+@pytest.mark.parametrize("length", [64, 65, 101, 257])
+def test_what_is_cleared_does_not_depend_on_other_signals(names, length):
+    free = nuisance(names, torch.linspace(-1, 1, length)[:, None])
+    y = torch.randn(512, length, generator=torch.Generator().manual_seed(0))
+    for turn in (1, 2, 7):
+        assert torch.equal(free.cleared(y.roll(turn, 0)).roll(-turn, 0), free.cleared(y))
+
+
 def test_names_lead_back_to_the_nuisance(names):
     assert nuisance(names, GRID).names == names
     assert nuisance((), GRID) is None

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shapeshift.fit.refine import CHUNK
+from shapeshift.fit.refine import CHUNK, in_chunks
 from shapeshift.model.vae import PoseVAE, with_slopes
 
 ZEROS = ("reference", "peak", "centroid")
@@ -186,12 +186,16 @@ def _wanted_gradient(vae: PoseVAE, theta: Tensor) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def offset(vae: PoseVAE, zero: str, reference: Reference, z: Tensor) -> tuple[Tensor, Tensor]:
     """delta(z) (n,) and its gradient (n, K), canonical units, under the named convention."""
-    if zero == "reference":
-        parts = [reference(part) for part in z.split(CHUNK)]
-        return torch.cat([d for d, _ in parts]), torch.cat([g for _, g in parts])
-    landmark = peak if zero == "peak" else centroid
-    values, slopes = zip(*(with_slopes(partial(landmark, vae), part) for part in z.split(CHUNK)), strict=True)
-    return torch.cat(values), torch.cat(slopes, 1).T
+    landmark = partial(peak if zero == "peak" else centroid, vae)
+
+    def of(z: Tensor) -> tuple[Tensor, Tensor]:
+        if zero == "reference":
+            return reference(z)
+        values, slopes = with_slopes(landmark, z)
+        return values, slopes.T
+
+    delta, gradient = in_chunks(of, z)
+    return delta, gradient
 
 
 def sentence(zero: str, reference: Reference, place: str) -> str:

@@ -20,7 +20,7 @@ CANDIDATES = 3
 SHORT = 3  # refinement steps that tell candidates apart
 CHANCE = 4.0  # a lag may win if the bank leaves so many times the best lag's squares over there, or less
 RANK = 6  # the bank's shapes are drawn from so many components at most
-CLOSE = 30.0  # nats within which the second best may turn out to be the best
+CLOSE = 30.0  # nats, of the noise that the residuals show, within which the second best may be the best
 
 
 class Bank(NamedTuple):
@@ -136,11 +136,13 @@ def infer(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, *, steps: int = 12
 
     best = refined(torch.arange(len(x)), 0, steps)
     rival = Rival(never, torch.full_like(never, -torch.inf))
+    excess = vae.likelihood.excess(x, best.values, noise, best.theta.shape[1])  # what a nat is worth
+    close = CLOSE * excess.clamp_min(1.0)
     for place in range(1, named.lag.shape[1]):
         rows = torch.nonzero(named.chance[:, place])[:, 0]
         if len(rows):
             other = refined(rows, place, SHORT)
-            near = torch.nonzero(other.loss - best.loss[rows] < CLOSE)[:, 0]
+            near = torch.nonzero(other.loss - best.loss[rows] < close[rows])[:, 0]
             if len(near):
                 rows = rows[near]
                 other = refine(vae, x[rows], noise[rows], other.theta[near], steps=steps)

@@ -38,7 +38,7 @@ JUDGED = 3  # components that judge all lags alike: two copies of a feature on o
 COMPACT = 0.1  # of two sets of lags that explain about as well, the one that spreads less
 SOME = 400  # signals that find the basis
 WORTH = 0.98  # of what lags by one template leave over: only below are these lags taken
-SPARE = 3.0  # samples' worth of noise that one coefficient more explains, at the best of many lags
+SPARE = 4.0  # samples' worth of noise that one coefficient more explains, at the best of many lags
 
 
 class Subspace(NamedTuple):

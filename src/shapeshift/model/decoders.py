@@ -13,6 +13,8 @@ from typing import TypeAlias, final
 import torch
 from torch import Tensor, nn
 
+LEAST = 16  # columns of a product from which on a row's sums do not depend on its place among others
+
 Field: TypeAlias = Callable[[Tensor], Tensor]  # coordinates (B, P, D) -> values (B, P)
 
 
@@ -125,7 +127,9 @@ class Template(Decoder):
         d = torch.cat([d, unit.expand(len(z), -1, -1), 0 * ones[:, None].expand(-1, z.shape[1], 1)], 2)
         features = torch.cat([h, d + self.log_gain[:, None] * h], 1)
         features = features * torch.exp(z @ self.log_gain)[:, None, None]
-        return features @ torch.cat([last.weight.T, self.linear, (self.base - self.floor + last.bias)[None]])
+        rows = torch.cat([last.weight.T, self.linear, (self.base - self.floor + last.bias)[None]])
+        wide = nn.functional.pad(rows, (0, max(0, LEAST - rows.shape[1])))
+        return (features @ wide)[..., : rows.shape[1]]
 
     def read_with_slopes(self, z: Tensor, first: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Values (B, P) at ``length`` samples from ``first`` (B,) on, in steps of the spline's own grid, and

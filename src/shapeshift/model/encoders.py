@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shapeshift.model.decoders import dense
+from shapeshift.model.decoders import LEAST, dense
 from shapeshift.model.latents import Factors
 
 
@@ -35,6 +36,14 @@ def log_contrast(moved: Tensor, seen: Tensor) -> Tensor:
 def encoder_inputs(moved: Tensor, seen: Tensor) -> Tensor:
     """What a dense encoder reads: moved-back signals, where they were not seen, log contrast (B, 2 P + 1)."""
     return torch.cat([moved, seen - 1, log_contrast(moved, seen)], dim=1)
+
+
+def row_by_row(layer: nn.Module, x: Tensor) -> Tensor:
+    """layer(x), the same for a row to the last bit wherever it stands: narrow layers are padded."""
+    if not isinstance(layer, nn.Linear) or (short := LEAST - layer.out_features) <= 0:
+        return layer(x)
+    weight, bias = F.pad(layer.weight, (0, 0, 0, short)), F.pad(layer.bias, (0, short))
+    return F.linear(x, weight, bias)[:, : layer.out_features]
 
 
 @final
@@ -83,12 +92,14 @@ class DenseEncoder(nn.Module):
         """Factors of moved-back signals (B, P) and their masks; the pose is the *rest* of it."""
         g, k = self.n_pose, self.n_latent
         inputs = encoder_inputs(moved, seen)
-        h = self.body(inputs)
+        h = inputs
+        for layer in self.body:
+            h = row_by_row(layer, h)
         pose, z, log_pose_sd, log_z_sd = torch.split(h, [g, k, g, k], dim=1)
         unit = self.sample
         return Factors(
             unit * pose,
             unit * log_pose_sd.clamp(-9, 4).exp(),
-            z + self.linear(inputs),
+            z + row_by_row(self.linear, inputs),
             log_z_sd.clamp(-9, 2).exp(),
         )

@@ -59,7 +59,7 @@ class Nuisance(nn.Module):
 
     def cleared(self, y: Tensor) -> Tensor:
         """What of y (..., P) no baseline can explain."""
-        return y - (y @ self.basis.T) @ self.basis
+        return y - (y @ self.basis.T.contiguous()) @ self.basis  # so laid out, rows do not mix
 
     def seen(self, x: Tensor, noise: Tensor) -> Tensor:
         """Noise sd and contrast (B, 2) of signals (B, P), the contrast without their baselines."""
