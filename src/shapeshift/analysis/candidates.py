@@ -193,13 +193,18 @@ def autoencoder(split: Split, x: np.ndarray, warps: tuple[str, ...], k: int, see
     from shapeshift.fit.estimators import ShiftVAE
 
     begin = time.perf_counter()
-    # all candidates are judged in the same noise, and count the same numbers
-    model = ShiftVAE(k, warps=warps, likelihood="gaussian", nuisance=(), random_state=seed).fit(
-        split.fit, x=x
-    )
+    # all candidates are judged in the same noise
+    model = ShiftVAE(k, warps=warps, likelihood="gaussian", random_state=seed).fit(split.fit, x=x)
     p = model.posterior(split.held)
-    drawn, jacobian = described(model, p.shift, p.z)
-    h = leverages(jacobian, p.noise_sd[:, None, None] ** 2 * prior_precision(model, k))
-    errors = left_out(split.held - drawn, h, split.noise)
+    pattern, jacobian = described(model, p.shift, p.z)
+    free = model.fitted_.vae.nuisance
+    if free is not None:  # what every signal has of its own was fitted, too, and counts
+        rows = np.broadcast_to(free.basis.numpy().T, (len(pattern), *free.basis.T.shape))
+        rows = np.concatenate([pattern[..., None], rows], -1) if free.gain else rows
+        jacobian = np.concatenate([jacobian * p.gain[:, None, None], rows], -1)
+    precision = np.zeros((jacobian.shape[-1],) * 2)
+    precision[: k + len(warps), : k + len(warps)] = prior_precision(model, k)
+    h = leverages(jacobian, p.noise_sd[:, None, None] ** 2 * precision)
+    errors = left_out(split.held - model.reconstruct(split.held), h, split.noise)
     kind, evidence = "shift-vae" if warps else "vae", float(p.log_evidence.mean())
-    return _candidate(kind, k, k + len(warps), errors, split, begin, evidence, model)
+    return _candidate(kind, k, jacobian.shape[-1], errors, split, begin, evidence, model)

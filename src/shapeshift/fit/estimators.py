@@ -62,7 +62,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     normalise : None, "max", "area", "sd" or "minmax"
         Of every signal by itself, undone in :meth:`reconstruct`.
     epochs : int, optional
-        By default as many as make up about 700 optimiser steps.
+        By default as many as make up about 900 optimiser steps.
     batch_size : int
     learning_rate : float
         Peak of the one-cycle schedule.

@@ -125,10 +125,12 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
     decoder.log_gain.requires_grad_(not own_gain)  # signals have their own
     if vae.likelihood.affine and not own_gain and varied(x, noise):
         first = int(_amplitude_first(decoder, encoder, y, seen, mean))
+    strength = ready.weight.sqrt()[:, None]  # faint signals tell less
     if first:
-        log = encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0]
-        y = decoder.floor + (y - decoder.floor) * torch.exp(-log)
-    rest = (_settled(y, seen, mean) - mean) * seen * ready.weight.sqrt()[:, None]
+        gain = torch.exp(encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0])
+        y, strength = decoder.floor + (y - decoder.floor) / gain, gain / gain.square().mean().sqrt()
+        mean = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent))
+    rest = (_settled(y, seen, mean) - mean) * seen * strength
     slope = torch.gradient(mean, dim=1)[0]
     rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
     _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)
