@@ -113,3 +113,8 @@ def test_an_own_encoder_is_used_and_left_alone():
 def test_options_become_plain_values():
     given = {"a": (1, "b", None), "c": {"z": 0.5}, "d": Own()}
     assert plain(given) == {"a": [1, "b", None], "c": {"z": 0.5}, "d": "Own"}
+
+
+def test_a_nuisance_by_itself_is_told_to_be_a_tuple():
+    with pytest.raises(ss.ShapeshiftError, match=r"nuisance=\('gain',\)"):
+        ss.ShiftVAE(nuisance="gain").fit(np.random.default_rng(0).normal(size=(30, 20)))

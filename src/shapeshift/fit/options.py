@@ -35,6 +35,10 @@ def check_choices(model: ShiftVAE) -> None:
     _one_of("likelihood", model.likelihood, ("auto", *LIKELIHOODS))
     _one_of("warps", tuple(model.warps), WARPS)
     _one_of("zero", model.zero, ZEROS)
+    if isinstance(model.nuisance, str):
+        raise ShapeshiftError(
+            f"got nuisance={model.nuisance!r}, needed a tuple of names: use nuisance=({model.nuisance!r},)."
+        )
     for name in model.nuisance or ():
         _one_of("nuisance", name, NUISANCES)
     if model.nuisance and model.likelihood != "auto" and not LIKELIHOODS[model.likelihood].linear:
