@@ -46,3 +46,13 @@ def test_parts_come_back_in_order_and_without_gradients(threads):
         out = side_by_side(lambda k: weight * k, range(50))
     assert [int(t) for t in out] == list(range(50))
     assert not any(t.requires_grad for t in out)
+
+
+def test_forward_derivatives_stand_side_by_side(threads):
+    """torch keeps one level of dual numbers for all threads: only one may use it at a time."""
+    threads(2)
+    X, _ = ss.synthetic.article(n=3000, seed=0)
+    still = ss.ShiftVAE(warps=(), epochs=1).fit(X)
+    assert np.isfinite(still.posterior(X).z_sd).all()
+    moved = ss.ShiftVAE(epochs=1, zero="peak").fit(X)
+    assert np.isfinite(moved.posterior(X).shift_sd).all()

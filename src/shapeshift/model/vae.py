@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import final
 
 import torch
@@ -137,8 +138,12 @@ class PoseVAE(nn.Module):
         return torch.cat([*sds, self.grid.new_ones(self.n_latent)]).pow(-2)
 
 
+_FORWARD_MODE = Lock()  # torch keeps one level of dual numbers for all threads
+
+
 def with_slopes(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
     """f(z) (n, ...) and its derivatives (K, n, ...) by every column of z (n, K); f works row by row."""
     directions = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape)
-    out: tuple[Tensor, Tensor] = vmap(lambda d: jvp(function, (z,), (d,)), out_dims=(None, 0))(directions)  # type: ignore[arg-type,assignment]
+    with _FORWARD_MODE:
+        out: tuple[Tensor, Tensor] = vmap(lambda d: jvp(function, (z,), (d,)), out_dims=(None, 0))(directions)  # type: ignore[arg-type,assignment]
     return out
