@@ -1,12 +1,15 @@
 """A stand-in for a fitted model and its posterior: figures and reports need numbers, not a network."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
+import shapeshift as ss
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,14 @@ def make_case(*, places=None, n=40, scale=2.0):
         np.geomspace(1, 20, n), np.full(n, 0.1), places=places or {},
     )  # fmt: skip
     return X, p, StandInModel(axis, p, n_signals_=n)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A file of 90 signals."""
+    X, _ = ss.synthetic.article(n=90, seed=3)
+    np.savez(tmp_path / "peaks.npz", X=X.values, x=X["x"].values, axis="energy (eV)")
+    return tmp_path / "peaks.npz"
 
 
 @pytest.fixture(scope="session")

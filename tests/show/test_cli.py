@@ -25,14 +25,6 @@ COMMANDS = ("demo", "info", "fit", "transform", "report", "compare")
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A file of 90 signals."""
-    X, _ = ss.synthetic.article(n=90, seed=3)
-    np.savez(tmp_path / "peaks.npz", X=X.values, x=X["x"].values, axis="energy (eV)")
-    return tmp_path / "peaks.npz"
-
-
-@pytest.fixture
 def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty report, where the report is not what is tested."""
     import shapeshift.show.report

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import shapeshift as ss
 from shapeshift.analysis.candidates import Candidate
 from shapeshift.analysis.compare import Comparison
 from shapeshift.analysis.rigidity import rigidity
@@ -19,14 +18,6 @@ from shapeshift.show.cli import app
 def call(*words: object):
     """Run the command line in this process."""
     return CliRunner().invoke(app, [str(word) for word in words])
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A file of 90 signals."""
-    X, _ = ss.synthetic.article(n=90, seed=3)
-    np.savez(tmp_path / "peaks.npz", X=X.values, x=X["x"].values, axis="energy (eV)")
-    return tmp_path / "peaks.npz"
 
 
 @pytest.fixture
