@@ -29,7 +29,7 @@ def noise_of(x):
 
 
 def design():
-    return Design(2, ("shift",), "template", None, Gaussian(), None)
+    return Design(2, ("shift",), "template", None, Gaussian(), {})
 
 
 @pytest.fixture(scope="module")

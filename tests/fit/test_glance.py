@@ -7,8 +7,8 @@ from known import GRID, LENGTH, REACH, SAMPLE, model
 from laws import normal
 
 import shapeshift as ss
+from shapeshift.fit.bank import Bank
 from shapeshift.fit.glance import matched_filters
-from shapeshift.fit.search import Bank
 
 
 @pytest.fixture(scope="module", params=[(), ("gain", "baseline")], ids=["plain", "nuisance"])

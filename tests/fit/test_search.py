@@ -6,9 +6,11 @@ import torch
 from known import LENGTH, REACH, SAMPLE, Fixed, model
 from laws import normal
 
+from shapeshift.fit import bank as bank_module
 from shapeshift.fit import search
+from shapeshift.fit.bank import Bank, bank_of
 from shapeshift.fit.refine import CHUNK
-from shapeshift.fit.search import Bank, bank_of, better_lags, candidates, infer, table_of
+from shapeshift.fit.search import better_places, candidates, infer, table_of
 
 Z = normal(12, 2, seed=4)
 
@@ -32,7 +34,7 @@ def test_the_true_lag_is_among_the_candidates(free):
         gain = 0.1 if "gain" in free else 1.0
         x, noise = gain * x + 40.0, gain * noise
     named = candidates(vae, bank, table_of(vae, bank), x, noise)
-    near = (named.lag - theta[:, :1] / SAMPLE).abs() <= 1.01
+    near = (named.place - theta[:, :1] / SAMPLE).abs() <= 1.01
     assert near.any(1).double().mean() > 0.95
     assert (near & named.chance).any(1).double().mean() > 0.95
     assert near[:, 0].double().mean() > 0.7
@@ -43,7 +45,7 @@ def test_candidates_do_not_depend_on_the_gain():
     vae, bank, x, noise, _ = known(free=("gain", "offset"))
     table = table_of(vae, bank)
     one, other = (candidates(vae, bank, table, g * x, g * noise) for g in (1.0, 0.05))
-    assert (one.lag == other.lag).double().mean() > 0.97
+    assert (one.place == other.place).double().mean() > 0.97
     assert (one.shape == other.shape).double().mean() > 0.97
 
 
@@ -84,7 +86,7 @@ def twins(n, noise_sd, seed=3):
 def test_of_two_identical_patterns_the_other_is_told(noise_sd):
     vae, bank, x, at = twins(100, noise_sd)
     found = infer(vae, bank, x, torch.tensor([[noise_sd, 0.0]]).double().repeat(100, 1))
-    led, rival = found.refined.theta[:, 0], found.rival_shift
+    led, rival = found.refined.theta[:, 0], found.rival_pose[:, 0]
     both = (led.abs() - at).abs() < 1.5 * SAMPLE
     told = both & ((rival + led.sign() * at).abs() < 1.5 * SAMPLE)
     assert both.double().mean() > 0.95
@@ -96,7 +98,7 @@ def test_two_patterns_without_noise_are_equally_good():
     vae, bank, x, _ = twins(1, 0.0)
     found = infer(vae, bank, x, torch.tensor([[0.1, 0.0]]).double())
     assert 0 <= float(found.rival_gap) < 0.1
-    assert abs(float(found.rival_shift + found.refined.theta[0, 0])) < 0.1 * SAMPLE
+    assert abs(float(found.rival_pose[:, 0] + found.refined.theta[0, 0])) < 0.1 * SAMPLE
 
 
 def test_a_lone_pattern_has_no_rival_that_comes_close():
@@ -122,7 +124,7 @@ def test_only_the_hopeless_are_left_out(monkeypatch, kind):
     few = infer(vae, bank, x, noise)
     spared = sum(asked)
     asked.clear()
-    monkeypatch.setattr(search, "CHANCE", torch.inf)
+    monkeypatch.setattr(bank_module, "CHANCE", torch.inf)
     monkeypatch.setattr(search, "CLOSE", torch.inf)
     every = infer(vae, bank, x, noise)
     if kind == "lone":
@@ -144,14 +146,14 @@ def test_neighbours_change_no_bit(rows, free):
     for a, b in zip(whole.refined, part.refined, strict=True):
         assert torch.equal(a[rows], b)
     assert torch.equal(whole.rival_gap[rows], part.rival_gap)
-    assert torch.equal(whole.rival_shift[rows].nan_to_num(9.0), part.rival_shift.nan_to_num(9.0))
+    assert torch.equal(whole.rival_pose[:, 0][rows].nan_to_num(9.0), part.rival_pose[:, 0].nan_to_num(9.0))
 
 
 def test_wrong_lags_are_mended_and_right_ones_kept():
     vae, bank, x, noise, theta = known()
     lag = torch.round(theta[:, 0] / SAMPLE).long()
     wrong = torch.where(torch.arange(len(lag)) % 2 == 0, lag, lag.flip(0))
-    mended = better_lags(vae, bank, x, noise, wrong)
+    mended = better_places(vae, bank, x, noise, wrong)
     off = [((t - lag).abs() > 1).double().mean() for t in (wrong, mended)]
     assert off[0] > 0.3
     assert off[1] < 0.15

@@ -10,8 +10,8 @@ from shapeshift.analysis.calibration import leak
 from shapeshift.data.preprocess import noise_and_contrast
 from shapeshift.fit.recipe import starting_lags
 from shapeshift.fit.start import Design, _settled, build, canonical_grid, prepared, start_latents
-from shapeshift.model.decoders import SplineField
-from shapeshift.model.encoders import moved_back
+from shapeshift.model.fields import SplineField
+from shapeshift.model.frames import moved_back
 from shapeshift.model.likelihoods import Gaussian
 from shapeshift.model.nuisance import nuisance
 
@@ -26,7 +26,7 @@ def started(name, free=(), n=400, n_latent=2):
     x = torch.tensor((values - values.mean()) / values.std()).float()
     noise = torch.tensor(noise_and_contrast(x.numpy().astype(float))).float()
     generator = torch.Generator().manual_seed(0)
-    design = Design(n_latent, ("shift",), "template", None, Gaussian(), None, nuisance=free)
+    design = Design(n_latent, ("shift",), "template", None, Gaussian(), {}, nuisance=free)
     own = nuisance(free, canonical_grid(x.shape[1]))
     start = starting_lags(design, own, x, noise, generator)
     vae = build(design, x, start, generator)

@@ -23,12 +23,15 @@ def signals(n=80, length=40):
     x = (x - x.mean()) / x.std()
     noise = noise_and_contrast(x)
     lag = torch.zeros(n, dtype=torch.long)
-    return Signals(torch.tensor(x, dtype=torch.float32), torch.tensor(noise, dtype=torch.float32), lag)
+    none = torch.zeros(n, 0)
+    return Signals(
+        torch.tensor(x, dtype=torch.float32), torch.tensor(noise, dtype=torch.float32), lag, none, none
+    )
 
 
 def fresh(data):
-    start = Alignment(data.lag, data.x.mean(0), 8, 1.0)
-    design = Design(2, ("shift",), "template", None, Gaussian(), 0.2, width=16)
+    start = Alignment(data.place, data.x.mean(0), 8, 1.0)
+    design = Design(2, ("shift",), "template", None, Gaussian(), {"shift": 0.2}, width=16)
     return build(design, data.x, start, torch.Generator().manual_seed(0))
 
 
@@ -124,7 +127,7 @@ def test_lags_are_searched_again_when_due():
 
     def search(vae, data):
         asked.append(vae.n_free)
-        return data.lag
+        return data.place
 
     run(Plan(epochs=8, batch_size=40, searches=(0.25, 0.5)), search=search)
     assert asked == [1, 2]

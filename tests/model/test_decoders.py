@@ -6,7 +6,8 @@ from laws import DecoderLaws, covered, final_subclasses
 from torch.func import jvp
 
 from shapeshift.model import decoders
-from shapeshift.model.decoders import CoordinateNet, SplineField, Template
+from shapeshift.model.decoders import CoordinateNet, Template
+from shapeshift.model.fields import SplineField
 
 LENGTH, REACH, K = 40, 12, 3
 SAMPLE = 2 / (LENGTH - 1)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import RIDGE
+from shapeshift.fit.bank import Bank
+from shapeshift.fit.lags import lag_table
 from shapeshift.fit.refine import in_chunks
-from shapeshift.fit.search import Bank, table_of
 from shapeshift.model.latents import Factors
 from shapeshift.model.vae import PoseVAE
 
@@ -22,13 +23,15 @@ ENOUGH = 0.99  # share of the bank's squares that the components must hold
 @torch.no_grad()
 def glance(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
     """q(pose, z | x) of signals (n, P), by the encoder alone."""
+    assert isinstance(bank.reach, int)
+    reach = bank.reach
     filters = matched_filters(vae, bank) if vae.n_pose else None
 
     def encode(x: Tensor) -> Factors:
         if filters is None:
             return vae.encode(x, torch.zeros(len(x), dtype=torch.long))
-        explained = (vae.likelihood.tamed(x) @ filters).unflatten(1, (-1, 2 * bank.reach + 1)).square().sum(1)
-        return vae.encode(x, explained.argmax(1) - bank.reach)
+        explained = (vae.likelihood.tamed(x) @ filters).unflatten(1, (-1, 2 * reach + 1)).square().sum(1)
+        return vae.encode(x, explained.argmax(1) - reach)
 
     return Factors(*in_chunks(encode, x))
 
@@ -36,7 +39,7 @@ def glance(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
 def matched_filters(vae: PoseVAE, bank: Bank) -> Tensor:
     """Filters (P, r L): the squares of their products with a signal, summed over r, are what the bank's
     first components explain of it at each of L lags."""
-    table = table_of(vae, bank)
+    table = lag_table(vae, bank)
     share = table.mix.square().sum(0).cumsum(0)
     rank = min(COMPONENTS, 1 + int((share < ENOUGH * share[-1]).sum()))
     windows = table.basis[:rank].unfold(1, len(vae.grid), 1).flip(1).transpose(0, 1)  # (L, r, P)

@@ -98,7 +98,7 @@ def scaling_of(name: str, values: np.ndarray) -> Affine:
 def design_of(model: ShiftVAE, name: str, values: np.ndarray, axis: Axis) -> Design:
     """The model to build; own modules are copied, so that fitting leaves the user's untouched."""
     decoder = model.decoder if isinstance(model.decoder, str) else copy.deepcopy(model.decoder)
-    shift_sd = None if model.shift_sd is None else model.shift_sd / axis.half
+    prior_sd = {"shift": None if model.shift_sd is None else model.shift_sd / axis.half}
     likelihood = likelihood_of(name, values)
     encoder = copy.deepcopy(model.encoder)
     return Design(
@@ -107,7 +107,7 @@ def design_of(model: ShiftVAE, name: str, values: np.ndarray, axis: Axis) -> Des
         decoder,
         encoder,
         likelihood,
-        shift_sd,
+        prior_sd,
         model.width,
         model.depth,
         None if model.nuisance is None else tuple(model.nuisance),

@@ -35,7 +35,7 @@ MISFIT = 4.0  # residual variance over the assumed one
 def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[Tensor, Tensor]:
     """Covariance (n, d, d) with the noise that the residuals show, and that variance over the assumed one."""
     vae, refined = fitted.vae, found.refined
-    spent = refined.theta.shape[1] + (vae.nuisance.size if vae.nuisance else 0)
+    spent = refined.hessian.shape[1] + (vae.nuisance.size if vae.nuisance else 0)
     excess = vae.likelihood.excess(x, refined.values, noise, spent)
     prior = torch.diag(vae.prior_precision())
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
@@ -100,7 +100,7 @@ def posterior_of(
     shift, shift_sd, delta = placed(fitted, zero, theta, covariance)
     sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()
     ambiguous = found.rival_gap / excess < AMBIGUOUS
-    rival = torch.where(ambiguous, found.rival_shift + delta, torch.nan)
+    rival = torch.where(ambiguous, _rival_shift(found) + delta, torch.nan)
     own, own_sd = gains(vae, x, theta, covariance, sample_sd)
     evidence = found.refined.log_evidence.double().numpy() - x.shape[1] * np.log(gain)
     return Posterior(
@@ -126,6 +126,12 @@ def posterior_of(
         axis_units=axis.units,
         stack=stack,
     )
+
+
+def _rival_shift(found: Found) -> Tensor:
+    """The other shift of every signal, (n,)."""
+    pose = found.rival_pose
+    return pose[:, 0] if pose.shape[1] else pose.new_full((len(pose),), torch.nan)
 
 
 def gains(
@@ -187,6 +193,7 @@ def _flags(
     marks = {"misfit": excess > MISFIT, "faint": empty}
     if vae.n_pose:
         prior_sd = vae.prior_precision()[0].rsqrt().clamp_min(vae.sample)  # under a sample, no edge counts
+        assert isinstance(fitted.bank.reach, int)
         reach = fitted.bank.reach * vae.sample
         marks["ambiguous"], marks["outside"] = ambiguous, outside
         marks["edge"] = (theta[:, 0].abs() > EDGE * prior_sd) | (theta[:, 0].abs() > reach - vae.sample)

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, align
+from shapeshift.fit.bank import Bank, Reach, bank_of
 from shapeshift.fit.choose import filled, look_spiked, nuisances_for
 from shapeshift.fit.gauge import Reference, fit_reference
 from shapeshift.fit.phases import Home, home_of
-from shapeshift.fit.search import Bank, bank_of, better_lags, infer
+from shapeshift.fit.search import better_places, infer
 from shapeshift.fit.start import Design, build, canonical_grid, start_latents
+from shapeshift.fit.start_plane import build_plane, plane_start, start_latents_plane, tightened
 from shapeshift.fit.subspace import by_subspace
 from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
@@ -45,6 +47,22 @@ def epochs_for(n: int, batch_size: int, held_out: float) -> int:
     return min(400, max(4, math.ceil(STEPS / math.ceil((1 - held_out) * n / batch_size))))
 
 
+class Begun(NamedTuple):
+    """A model before training, the places of its signals, how far places go, and what the start has shown.
+
+    used: the signals that hold a pattern, (n,) | noise: as the model sees it.
+    """
+
+    vae: PoseVAE
+    used: Tensor
+    noise: Tensor
+    place: Tensor
+    reach: int | Reach
+    plan: Plan
+    worth: Worth | None = None
+    still: bool = False
+
+
 @one_each()
 def fit(
     design: Design,
@@ -53,61 +71,83 @@ def fit(
     noise: Tensor,
     generator: torch.Generator,
     *,
+    given: Tensor | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Fitted:
     """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
+    given = x.new_zeros(len(x), 0) if given is None else given
+    begin = _begun_on_plane if design.image else _begun_on_line
+    vae, used, noise, place, reach, plan, worth, still = begin(design, plan, x, noise, given, generator)
+    x, given = x[used], given[used]
+
+    def bank(rows: Tensor, place: Tensor) -> Bank:
+        theta = encoded(vae, x[rows], place[rows], given[rows])
+        return bank_of(theta, vae.n_pose, reach, n_given=vae.n_given, kinds=design.kinds)
+
+    def search(vae: PoseVAE, data: Signals) -> Tensor:
+        some = torch.arange(min(SAMPLE, len(x)))
+        return better_places(vae, bank(some, data.place), data.x, data.noise, data.place, data.given)
+
+    data = Signals(x, noise, place, given, x[:, :0])
+    history = train(vae, data, plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch)
+    some = torch.linspace(0, len(x) - 1, min(SAMPLE, len(x))).long()  # the same for every seed
+    theta = settled(vae, x[some], noise[some], given[some], bank(some, place))
+    if isinstance(reach, Reach):
+        reach = tightened(vae, theta, reach)
+    line = design.image is None and vae.n_pose > 0
+    return Fitted(
+        vae,
+        bank_of(theta, vae.n_pose, reach, n_given=vae.n_given, kinds=design.kinds),
+        fit_reference(vae, theta, rigid=still) if line else _no_reference(vae),
+        history,
+        worth,
+        home_of(theta[:, : vae.n_pose + vae.n_latent]) if line and not still else None,
+    )
+
+
+def _begun_on_line(
+    design: Design, plan: Plan, x: Tensor, noise: Tensor, given: Tensor, generator: torch.Generator
+) -> Begun:
+    """Signals: what was left to the data decided, lags by correlation, networks around the aligned mean."""
     held = filled(x, noise)
-    x, noise = x[held], noise[held]
+    x, noise, used = x[held], noise[held], torch.nonzero(held)[:, 0]
     design = _chosen(design, x, noise, generator)
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
     start = starting_lags(design, free, design.likelihood.tamed(x), noise, generator)
     worth = worth_of_shift(x, noise, start.lag, design.n_latent) if "shift" in design.warps else None
-    still = worth is not None and not worth.shifts and design.shift_sd is None
+    still = worth is not None and not worth.shifts and design.prior_sd.get("shift") is None
     if still:
         start = start._replace(lag=torch.zeros_like(start.lag), reach=max(4, x.shape[1] // 12))
-        design = design._replace(shift_sd=STILL * 2 / (x.shape[1] - 1))
+        design = design._replace(prior_sd={"shift": STILL * 2 / (x.shape[1] - 1)})
     if start.turned:  # one latent alone would make do with false shifts
         plan = replace(plan, release=(0.0, 0.0))
     vae = build(design, x, start, generator)
     start_latents(vae, x, noise, start)
+    return Begun(vae, used, noise, start.lag, start.reach, plan, worth, still)
 
-    def search(vae: PoseVAE, data: Signals) -> Tensor:
-        bank = encoded_bank(vae, data.x[:SAMPLE], data.lag[:SAMPLE], start.reach)
-        return better_lags(vae, bank, data.x, data.noise, data.lag)
 
-    history = train(
-        vae,
-        Signals(x, noise, start.lag),
-        plan,
-        generator,
-        search=search if vae.n_pose else None,
-        on_epoch=on_epoch,
-    )
-    some = torch.linspace(0, len(x) - 1, min(SAMPLE, len(x))).long()  # the same for every seed
-    theta = settled(vae, x[some], noise[some], encoded_bank(vae, x[some], start.lag[some], start.reach))
-    return Fitted(
-        vae,
-        bank_of(theta, vae.n_pose, start.reach),
-        fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae),
-        history,
-        worth,
-        home_of(theta) if vae.n_pose and not still else None,
-    )
+def _begun_on_plane(
+    design: Design, plan: Plan, x: Tensor, noise: Tensor, given: Tensor, generator: torch.Generator
+) -> Begun:
+    """Images: poses by comparison with their own mean, networks around it."""
+    start = plane_start(design, x, generator)
+    vae = build_plane(design, x, start, generator)
+    start_latents_plane(vae, x, given, start)
+    return Begun(vae, torch.arange(len(x)), noise, start.place, start.reach, plan)
 
 
 @torch.no_grad()
-def encoded_bank(vae: PoseVAE, x: Tensor, lag: Tensor, reach: int) -> Bank:
-    """The bank of the shapes that the encoder sees in signals (n, P) at known lags (n,)."""
-    q = vae.encode(x, lag)
-    return bank_of(torch.cat([q.pose, q.z], 1), vae.n_pose, reach)
+def encoded(vae: PoseVAE, x: Tensor, place: Tensor, given: Tensor) -> Tensor:
+    """theta (n, G + K + c) that the encoder sees in signals (n, P) at known places."""
+    return vae.encode(x, place, given).theta(given)
 
 
-def settled(vae: PoseVAE, x: Tensor, noise: Tensor, bank: Bank) -> Tensor:
-    """theta (n, G + K) of signals (n, P), after the likelihood has settled on what the refinement leaves."""
-    refined = infer(vae, bank, x, noise).refined
+def settled(vae: PoseVAE, x: Tensor, noise: Tensor, given: Tensor, bank: Bank) -> Tensor:
+    """theta (n, G + K + c) of signals, after the likelihood has settled on what the refinement leaves."""
+    refined = infer(vae, bank, x, noise, given).refined
     vae.likelihood.settle(x, refined.values, noise)
-    return infer(vae, bank, x, noise).refined.theta
+    return infer(vae, bank, x, noise, given).refined.theta
 
 
 def _chosen(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:

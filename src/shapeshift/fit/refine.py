@@ -22,12 +22,14 @@ from shapeshift.fit.threads import side_by_side
 from shapeshift.model.vae import PoseVAE
 
 CHUNK = 512
+SMALLEST_CHUNK = 16
+WORK = 1 << 18  # numbers of a chunk
 
 
 class Refined(NamedTuple):
     """Maximum a posteriori of n signals and what surrounds it.
 
-    theta (n, G + K) | hessian (n, G + K, G + K) | loss (n,) = -log p(x, theta) | values (n, P) |
+    theta (n, G + K + c) | hessian (n, G + K, G + K) | loss (n,) = -log p(x, theta) | values (n, P) |
     settled (n,) bool: the steps came to rest.
     """
 
@@ -44,7 +46,7 @@ class Refined(NamedTuple):
     @property
     def log_evidence(self) -> Tensor:
         """Laplace's approximation of log p(x), (n,)."""
-        d = self.theta.shape[1]
+        d = self.hessian.shape[1]
         return -self.loss + 0.5 * d * math.log(2 * math.pi) - 0.5 * torch.logdet(self.hessian)
 
 
@@ -54,10 +56,8 @@ def joint_loss(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, values: Te
 
 
 def _joint(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, values: Tensor) -> Tensor:
-    """The same at fitted values, with the constants of the Gaussian prior."""
-    precision = vae.prior_precision()
-    prior = 0.5 * (theta.square() * precision).sum(1) + 0.5 * (2 * math.pi / precision).log().sum()
-    return prior - vae.likelihood.log_prob(x, values, noise)
+    """The same at fitted values, with the constants of the prior."""
+    return vae.prior_energy(theta) - vae.likelihood.log_prob(x, values, noise)
 
 
 @torch.no_grad()
@@ -69,8 +69,8 @@ def refine(
     Parameters
     ----------
     vae : PoseVAE
-    x, noise, theta : Tensor (n, P), (n, 2), (n, G + K)
-        Signals, their noise and contrast, the start.
+    x, noise, theta : Tensor (n, P), (n, 2), (n, G + K + c)
+        Signals, their noise and contrast, the start. What is given of a signal stays as it is.
     steps : int
         At most so many.
     tol : float
@@ -85,7 +85,7 @@ def refine(
         rows = torch.nonzero(~settled)[:, 0]
         if not len(rows):
             break
-        trial = _evaluate(vae, x[rows], noise[rows], state.theta[rows] + step[rows])
+        trial = _evaluate(vae, x[rows], noise[rows], _moved(state.theta[rows], step[rows]))
         taken = trial.loss < state.loss[rows]
         for kept, new in zip(state, trial, strict=True):
             kept[rows[taken]] = new[taken]
@@ -102,17 +102,20 @@ class _State(NamedTuple):
 
 
 def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor) -> list[Tensor]:
-    """Results of ``function`` on rows of ``columns``, always CHUNK rows at a time (the last are padded).
+    """Results of ``function`` on rows of ``columns``, always as many at a time (the last are padded): CHUNK,
+    fewer where rows are long.
 
     One size for all calls, so that a signal's numbers do not depend on its neighbours to the last bit.
     """
     n = len(columns[0])
+    width = max(c[0].numel() for c in columns)
+    size = max(SMALLEST_CHUNK, min(CHUNK, 1 << (WORK // max(1, width)).bit_length() - 1))
 
     def part(begin: int) -> list[Tensor]:
-        rows = torch.arange(begin, begin + CHUNK).clamp(max=n - 1)
+        rows = torch.arange(begin, begin + size).clamp(max=n - 1)
         return [t[: n - begin] for t in function(*(c[rows] for c in columns))]
 
-    parts = side_by_side(part, range(0, n, CHUNK))
+    parts = side_by_side(part, range(0, n, size))
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
@@ -127,8 +130,13 @@ def _normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> 
     information = vae.likelihood.fisher(values, noise)
     hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     score = vae.likelihood.score(x, values, noise)
-    gradient = theta * precision - (jacobian @ score[..., None])[..., 0]
+    gradient = theta[:, : len(precision)] * precision - (jacobian @ score[..., None])[..., 0]
     return _State(theta, values, hessian, gradient, _joint(vae, x, noise, theta, values))
+
+
+def _moved(theta: Tensor, step: Tensor) -> Tensor:
+    """theta (n, G + K + c) after a step (n, G + K)."""
+    return theta + torch.nn.functional.pad(step, (0, theta.shape[1] - step.shape[1]))
 
 
 def _propose(state: _State, damping: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,11 +12,11 @@ from shapeshift.data.coordinates import Axis
 from shapeshift.data.preprocess import Affine
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.align import Alignment
+from shapeshift.fit.bank import Bank
 from shapeshift.fit.gauge import Reference
 from shapeshift.fit.options import check_choices
 from shapeshift.fit.phases import Home
 from shapeshift.fit.recipe import Fitted
-from shapeshift.fit.search import Bank
 from shapeshift.fit.start import Design, build
 from shapeshift.fit.train import History
 from shapeshift.fit.worth import Worth
@@ -109,12 +109,13 @@ def _network(
         model.decoder,
         model.encoder,
         likelihood,
-        1.0,
+        {"shift": 1.0},
         model.width,
         model.depth,
         tuple(description["nuisance"]),
     )
     length = len(axis.values)
+    assert isinstance(bank.reach, int)
     empty = torch.full((1, length), 0.5)
     template = torch.linspace(-1, 1, length + 2 * bank.reach)  # of the right size; the file has the values
     start = Alignment(torch.zeros(1, dtype=torch.long), template, bank.reach, 0.0)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, windows
 from shapeshift.fit.choose import WIDE, varied
-from shapeshift.model.decoders import CUBIC, CoordinateNet, Decoder, SplineField, Template
-from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast, moved_back
+from shapeshift.model.decoders import CoordinateNet, Decoder, Template
+from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast
+from shapeshift.model.fields import CUBIC, SplineField
+from shapeshift.model.frames import moved_back
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.vae import PoseVAE
@@ -26,13 +29,16 @@ class Design(NamedTuple):
     n_latent: int
     warps: tuple[str, ...]
     decoder: str | torch.nn.Module
-    encoder: torch.nn.Module | None
+    encoder: str | torch.nn.Module | None
     likelihood: Likelihood
-    shift_sd: float | None  # canonical units
+    prior_sd: dict[str, float | None]  # of the warps by name, canonical units; None: found from the data
     width: int = 64
     depth: int = 2
     nuisance: tuple[str, ...] | None = ()  # None: found from the data
     robust: bool | None = False  # None: heavy tails where the data hold spikes
+    image: tuple[int, int, int] | None = None  # channels, rows, columns
+    n_given: int = 0
+    kinds: bool = False  # whether what is given is one of few kinds
 
 
 def canonical_grid(length: int) -> Tensor:
@@ -101,12 +107,21 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
     warps = [Shift(_prior_sd(design, start.lag, sample))] if moves else []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
-        encoder = design.encoder or DenseEncoder(
-            length, len(warps), design.n_latent, sample, width=design.width, depth=design.depth
+        encoder = design.encoder if isinstance(design.encoder, torch.nn.Module) else None
+        encoder = encoder or DenseEncoder(
+            length,
+            len(warps),
+            design.n_latent,
+            sample,
+            design.n_given,
+            width=design.width,
+            depth=design.depth,
         )
         free = nuisance(design.nuisance or (), grid)
         decoder = _decoder(design, prepared(design.likelihood, free, x, start), start, sample)
-        return PoseVAE(warps, encoder, decoder, design.likelihood, grid, design.n_latent, free)
+        return PoseVAE(
+            warps, encoder, decoder, design.likelihood, grid, design.n_latent, free, n_given=design.n_given
+        )
 
 
 @torch.no_grad()
@@ -118,7 +133,7 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
         return
     ready = prepared(vae.likelihood, vae.nuisance, x, start)
     y, seen = moved_back(ready.x, start.lag)
-    values = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent))
+    values = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent + vae.n_given))
     mean = vae.likelihood.mean(values) if vae.nuisance is None else values  # as signals are prepared
     first = 0
     own_gain = vae.nuisance is not None and vae.nuisance.gain
@@ -127,9 +142,10 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
         first = int(_amplitude_first(decoder, encoder, y, seen, mean))
     strength = ready.weight.sqrt()[:, None]  # faint signals tell less
     if first:
-        gain = torch.exp(encoder.linear(encoder_inputs(y, seen))[:, :1] * decoder.log_gain[0])
+        inputs = F.pad(encoder_inputs(y, seen), (0, vae.n_given))
+        gain = torch.exp(encoder.linear(inputs)[:, :1] * decoder.log_gain[0])
         y, strength = decoder.floor + (y - decoder.floor) / gain, gain / gain.square().mean().sqrt()
-        mean = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent))
+        mean = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent + vae.n_given))
     rest = (_settled(y, seen, mean) - mean) * seen * strength
     slope = torch.gradient(mean, dim=1)[0]
     rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
@@ -140,9 +156,10 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
     reach = (len(decoder.base) - x.shape[1]) // 2
     for k in range(first, vae.n_latent):
         component, sd = v[k - first], (s[k - first] / len(x) ** 0.5).clamp_min(1e-3)
-        wide = torch.nn.functional.pad(component, (reach, reach))
+        wide = F.pad(component, (reach, reach))
         decoder.linear[k] = per_unit * sd * spline_coefficients(wide)
-        weight = size * torch.cat([component, shown[0] * component, component.new_zeros(1)])
+        none = component.new_zeros(1 + vae.n_given)
+        weight = size * torch.cat([component, shown[0] * component, none])
         encoder.linear.weight[k] = weight / sd
         encoder.linear.bias[k] = -size * (shown[0] * component).sum() / sd
 
@@ -156,7 +173,7 @@ def _settled(y: Tensor, seen: Tensor, mean: Tensor) -> Tensor:
     length = y.shape[1]
     slope = torch.gradient(mean, dim=1)[0] * seen
     power = slope.square().sum(1).clamp_min(1e-9)
-    wide = torch.nn.functional.pad(y[None], (MARGIN, MARGIN), mode="replicate")[0]
+    wide = F.pad(y[None], (MARGIN, MARGIN), mode="replicate")[0]
     half = (length - 1) / 2 + MARGIN  # in samples
     spline = SplineField(wide @ spline_matrix(wide.shape[1]).T.to(y.dtype), half)
     left = y.new_zeros(len(y))  # samples, towards larger axis values
@@ -180,25 +197,30 @@ def _amplitude_first(decoder: Template, encoder: DenseEncoder, y: Tensor, seen: 
     contrast = log_contrast(y, seen)[:, 0]
     z = (log - log.mean()) / log.std()
     slope = ((contrast - contrast.mean()) * z).mean() / contrast.var(correction=0).clamp_min(1e-9)
-    encoder.linear.weight[0, -1] = slope
+    encoder.linear.weight[0, 2 * y.shape[1]] = slope
     encoder.linear.bias[0] = -slope * contrast.mean()
     return True
 
 
 def _prior_sd(design: Design, lag: Tensor, sample: float) -> float:
     """The user's, or the spread of the lags, never under two samples."""
-    return design.shift_sd or max(1.2 * float(lag.double().std(correction=0)), 2.0) * sample
+    return design.prior_sd.get("shift") or max(1.2 * float(lag.double().std(correction=0)), 2.0) * sample
 
 
 def _decoder(design: Design, ready: Prepared, start: Alignment, sample: float) -> torch.nn.Module:
     if not isinstance(design.decoder, str):
         return design.decoder
     if design.decoder == "coordinate":
-        return CoordinateNet(design.n_latent, width=design.width, depth=design.depth)
+        return CoordinateNet(design.n_latent + design.n_given, width=design.width, depth=design.depth)
     reach = start.reach
     mean = aligned_mean(ready.x, start.lag, reach, ready.weight)
     mean = mean if design.nuisance else design.likelihood.values_at(mean)
     decoder: Decoder = Template(
-        spline_coefficients(mean), 1 + reach * sample, design.n_latent, width=design.width, depth=design.depth
+        spline_coefficients(mean),
+        1 + reach * sample,
+        design.n_latent,
+        width=design.width,
+        depth=design.depth,
+        n_given=design.n_given,
     )
     return decoder

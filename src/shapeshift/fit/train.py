@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,14 +19,23 @@ if TYPE_CHECKING:
 
 
 class Signals(NamedTuple):
-    """What the loop trains on: x (n, P), noise sd and contrast (n, 2), lag of the search (n,) in samples."""
+    """What the loop trains on.
+
+    x (n, P) | noise sd and contrast (n, 2) | place of the search (n, ...), on the line the lag in samples |
+    what is given (n, c) | what is to be explained (n, Q), where that is not x itself (else (n, 0)).
+    """
 
     x: Tensor
     noise: Tensor
-    lag: Tensor
+    place: Tensor
+    given: Tensor
+    target: Tensor
 
     def take(self, rows: Tensor) -> Signals:
         return Signals(*(t[rows] for t in self))
+
+    def batches(self, size: int) -> Iterator[Signals]:
+        return (Signals(*batch) for batch in zip(*(t.split(size) for t in self), strict=True))
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def train(
             vae.n_free = plan.n_free(done, vae.n_latent)
             if search and due and done >= due[0]:
                 due.pop(0)
-                data = data._replace(lag=search(vae, data))
+                data = data._replace(place=search(vae, data))
             record = {"epoch": epoch, **loop.epoch(data.take(used), done)}
             record["val_loss"] = loop.judge(data.take(held), done)
             records.append(record)
@@ -169,13 +178,13 @@ class _Loop(NamedTuple):
         """One pass over the data in random order; mean loss and KL a signal."""
         order = torch.randperm(len(data.x), generator=self.generator)
         data = data.take(order)
-        j = self.plan.jitter
-        jitter = torch.randint(-j, j + 1, (len(order),), generator=self.generator)
-        data = data._replace(lag=data.lag + jitter) if self.vae.n_pose else data
+        if self.vae.n_pose:
+            jittered = self.vae.frame.jittered(data.place, self.plan.jitter, self.vae.sample, self.generator)
+            data = data._replace(place=jittered)
         sums: dict[str, float] = {}
         size = self.plan.batch_size
-        for batch in zip(data.x.split(size), data.noise.split(size), data.lag.split(size), strict=True):
-            terms = self.terms(Signals(*batch), done)
+        for batch in data.batches(size):
+            terms = self.terms(batch, self.generator)
             loss = -terms.total(self.plan.weights(done)).mean()
             if not torch.isfinite(loss):  # a step from here would spoil the weights
                 return {name: math.nan for name in ("loss", *("kl_" + k for k in terms.kl))}
@@ -183,22 +192,19 @@ class _Loop(NamedTuple):
             loss.backward()
             self.optimiser.step()
             self.schedule.step()
-            share = len(batch[0]) / len(order)
+            share = len(batch.x) / len(order)
             sums["loss"] = sums.get("loss", 0.0) + share * float(loss.detach())
             for name, kl in terms.kl.items():
                 sums["kl_" + name] = sums.get("kl_" + name, 0.0) + share * float(kl.detach().mean())
         return sums
 
-    def terms(self, batch: Signals, done: float) -> Elbo:
-        return elbo(self.vae, batch.x, batch.lag, batch.noise, self.generator)
+    def terms(self, batch: Signals, generator: torch.Generator) -> Elbo:
+        x, noise, place, given, target = batch
+        return elbo(self.vae, x, place, noise, generator, given, target if target.shape[1] else None)
 
     @torch.no_grad()
     def judge(self, data: Signals, done: float) -> float:
         """Held-out loss; a generator of its own, so that every epoch meets the same draws."""
         own, weights = torch.Generator().manual_seed(0), self.plan.weights(done)
-        size = self.plan.batch_size
-        total = 0.0
-        for batch in zip(*(t.split(size) for t in data), strict=True):
-            x, noise, lag = batch
-            total -= float(elbo(self.vae, x, lag, noise, own).total(weights).sum())
-        return total / len(data.x)
+        batches = data.batches(self.plan.batch_size)
+        return -sum(float(self.terms(batch, own).total(weights).sum()) for batch in batches) / len(data.x)

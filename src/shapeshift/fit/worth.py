@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.start import spline_matrix
-from shapeshift.model.decoders import SplineField
+from shapeshift.model.fields import SplineField
 
 SIGNALS = 500
 ROUNDS = 8

@@ -1,12 +1,13 @@
 """Encoders: a signal -> a Gaussian over pose and shape.
 
-The encoder sees the signal *moved back* by a whole number of samples (the lag of the global
-search) and a mask for what fell off the edge, and predicts only the rest of the shift. Shape
-latents then cannot see position, and the encoder need not be right about large shifts.
+The encoder sees the signal *moved back* by the pose of the global search and a mask for what fell off the
+edge, and predicts only the rest of the pose. Shape latents then cannot see position, and the encoder need
+not be right about large shifts.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import final
 
 import torch
@@ -15,14 +16,6 @@ from torch import Tensor, nn
 
 from shapeshift.model.decoders import LEAST, dense
 from shapeshift.model.latents import Factors
-
-
-def moved_back(x: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
-    """Signals x (B, P) moved by -lag samples (B,), and the mask (B, P) of what was measured there."""
-    p = torch.arange(x.shape[1], device=x.device) + lag[:, None]
-    seen = (p >= 0) & (p < x.shape[1])
-    y = torch.gather(x, 1, p.clamp(0, x.shape[1] - 1))
-    return y * seen, seen.to(x.dtype)
 
 
 def log_contrast(moved: Tensor, seen: Tensor) -> Tensor:
@@ -46,20 +39,68 @@ def row_by_row(layer: nn.Module, x: Tensor) -> Tensor:
     return F.linear(x, weight, bias)[:, : layer.out_features]
 
 
-@final
-class DenseEncoder(nn.Module):
-    """Fully connected encoder of the moved-back signal, its mask and the logarithm of its contrast.
+class Encoder(nn.Module, ABC):
+    """A network and, beside it, a linear map to the shape latents, which starts at principal components.
 
     Parameters
     ----------
     length : int
-        Samples P of a signal.
-    n_pose, n_latent : int
-        G and K.
+        Numbers M of a signal (of an image: channels x rows x columns).
+    n_pose, n_latent, n_given : int
+        G, K and c.
     sample : float
-        Size of one sample in canonical units; the rest of the shift is predicted in samples.
+        Size of one sample in canonical units; the rest of the pose is predicted in samples.
+    """
+
+    def __init__(self, length: int, n_pose: int, n_latent: int, sample: float, n_given: int = 0) -> None:
+        super().__init__()
+        self.n_pose, self.n_latent, self.sample = n_pose, n_latent, sample
+        self.linear = nn.Linear(2 * length + 1 + n_given, n_latent, bias=True)
+        with torch.no_grad():
+            self.linear.weight.zero_()
+            self.linear.bias.zero_()
+
+    @abstractmethod
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """Means of pose and z and logarithms of their sds, (B, 2 (G + K)), from :func:`encoder_inputs`."""
+
+    def forward(self, moved: Tensor, seen: Tensor, given: Tensor | None = None) -> Factors:
+        """Factors of moved-back signals (B, M) and their masks; the pose is the *rest* of it."""
+        g, k = self.n_pose, self.n_latent
+        inputs = encoder_inputs(moved, seen)
+        inputs = inputs if given is None else torch.cat([inputs, given], 1)
+        pose, z, log_pose_sd, log_z_sd = torch.split(self.outputs(inputs), [g, k, g, k], dim=1)
+        unit = self.sample
+        return Factors(
+            unit * pose,
+            unit * log_pose_sd.clamp(-9, 4).exp(),
+            z + row_by_row(self.linear, inputs),
+            log_z_sd.clamp(-9, 2).exp(),
+        )
+
+    def _start(self, last: nn.Module, start_sd: float) -> None:
+        """Start the last layer small, and the posterior sharp."""
+        assert isinstance(last, nn.Linear)
+        g, k = self.n_pose, self.n_latent
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            last.bias.zero_()
+            last.bias[g + k : 2 * g + k] = torch.tensor(start_sd).log()
+            last.bias[2 * g + k :] = torch.tensor(0.1).log()
+
+
+@final
+class DenseEncoder(Encoder):
+    """Fully connected encoder of the moved-back signal, its mask and the logarithm of its contrast.
+
+    Parameters
+    ----------
+    length, n_pose, n_latent, sample, n_given
+        As of :class:`Encoder`.
+    width, depth : int
+        Hidden units of a layer, hidden layers.
     start_sd : float
-        Posterior sd of the shift before training, in samples: sharp, for a wide one blurs narrow
+        Posterior sd of the pose before training, in samples: sharp, for a wide one blurs narrow
         features and lets the decoder learn them at two places.
     """
 
@@ -69,37 +110,70 @@ class DenseEncoder(nn.Module):
         n_pose: int,
         n_latent: int,
         sample: float,
+        n_given: int = 0,
         *,
         width: int = 64,
         depth: int = 2,
         start_sd: float = 0.7,
     ) -> None:
-        super().__init__()
-        self.n_pose, self.n_latent, self.sample = n_pose, n_latent, sample
-        self.linear = nn.Linear(2 * length + 1, n_latent, bias=True)
-        self.body = dense([2 * length + 1] + [width] * depth + [2 * (n_pose + n_latent)])
-        last = self.body[-1]
-        assert isinstance(last, nn.Linear)
-        with torch.no_grad():
-            self.linear.weight.zero_()
-            self.linear.bias.zero_()
-            last.weight.mul_(0.1)
-            last.bias.zero_()
-            last.bias[n_pose + n_latent : 2 * n_pose + n_latent] = torch.tensor(start_sd).log()
-            last.bias[2 * n_pose + n_latent :] = torch.tensor(0.1).log()
+        super().__init__(length, n_pose, n_latent, sample, n_given)
+        self.body = dense([2 * length + 1 + n_given] + [width] * depth + [2 * (n_pose + n_latent)])
+        self._start(self.body[-1], start_sd)
 
-    def forward(self, moved: Tensor, seen: Tensor) -> Factors:
-        """Factors of moved-back signals (B, P) and their masks; the pose is the *rest* of it."""
-        g, k = self.n_pose, self.n_latent
-        inputs = encoder_inputs(moved, seen)
+    def outputs(self, inputs: Tensor) -> Tensor:
         h = inputs
         for layer in self.body:
             h = row_by_row(layer, h)
-        pose, z, log_pose_sd, log_z_sd = torch.split(h, [g, k, g, k], dim=1)
-        unit = self.sample
-        return Factors(
-            unit * pose,
-            unit * log_pose_sd.clamp(-9, 4).exp(),
-            z + row_by_row(self.linear, inputs),
-            log_z_sd.clamp(-9, 2).exp(),
-        )
+        return h
+
+
+@final
+class ConvEncoder(Encoder):
+    """Convolutional encoder of moved-back images and their masks.
+
+    Layers of stride 2 halve the image until its longer side is below 8, and a dense layer reads the rest.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Channels, rows, columns.
+    n_pose, n_latent, sample, n_given
+        As of :class:`Encoder`.
+    width : int
+        Channels of the widest convolution, and units of the dense layer.
+    start_sd : float
+        As of :class:`DenseEncoder`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        n_pose: int,
+        n_latent: int,
+        sample: float,
+        n_given: int = 0,
+        *,
+        width: int = 64,
+        start_sd: float = 0.7,
+    ) -> None:
+        channels, rows, columns = shape
+        super().__init__(channels * rows * columns, n_pose, n_latent, sample, n_given)
+        self.shape, self.n_given = shape, n_given
+        layers: list[nn.Module] = []
+        now, size = 2 * channels, (rows, columns)
+        while max(size) >= 8:
+            wide = min(width, 16 if not layers else 2 * now)
+            layers += [nn.Conv2d(now, wide, 3, stride=2, padding=1), nn.SiLU()]
+            now, size = wide, ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        self.convolutions = nn.Sequential(*layers)
+        self.body = dense([now * size[0] * size[1] + 1 + n_given, width, 2 * (n_pose + n_latent)])
+        self._start(self.body[-1], start_sd)
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        channels, rows, columns = self.shape
+        length = channels * rows * columns
+        images = inputs[:, : 2 * length].reshape(-1, 2 * channels, rows, columns)
+        h = torch.cat([self.convolutions(images).flatten(1), inputs[:, 2 * length :]], 1)
+        for layer in self.body:
+            h = row_by_row(layer, h)
+        return h

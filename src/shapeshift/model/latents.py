@@ -16,6 +16,10 @@ class Factors(NamedTuple):
     z: Tensor
     z_sd: Tensor
 
+    def theta(self, given: Tensor) -> Tensor:
+        """The means and what is given (B, c), in one row: (B, G + K + c)."""
+        return torch.cat([self.pose, self.z, given], 1)
+
     def without_shape_after(self, k: int) -> Factors:
         """The same with the latents after the k-th at their prior, mean 0 and sd 1."""
         used = (torch.arange(self.z.shape[1]) < k).to(self.z.dtype)

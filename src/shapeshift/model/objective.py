@@ -23,18 +23,49 @@ class Elbo(NamedTuple):
         return self.log_px - sum(w.get(k, 1.0) * v for k, v in self.kl.items())  # type: ignore[return-value]
 
 
-def elbo(vae: PoseVAE, x: Tensor, lag: Tensor, noise: Tensor, generator: torch.Generator) -> Elbo:
-    """E_q[log p(x | pose, z)] - KL(q(pose) | p(pose)) - KL(q(z) | p(z)), with one draw.
+def elbo(
+    vae: PoseVAE,
+    x: Tensor,
+    place: Tensor,
+    noise: Tensor,
+    generator: torch.Generator,
+    given: Tensor | None = None,
+    target: Tensor | None = None,
+) -> Elbo:
+    """E_q[log p(x | pose, z, y)] - KL(q(pose) | p(pose)) - KL(q(z) | p(z)), with one draw.
 
     Kingma & Welling 2014, arXiv:1312.6114, eq. 3; with the pose as a factor of its own,
-    arXiv:1909.11663, eq. 2.
+    arXiv:1909.11663, eq. 2; with y given, Sohn et al. 2015, NeurIPS 28, eq. 4. With a ``target`` that, and
+    not x, is what the latents of x explain.
     """
-    q = vae.encode(x, lag)
+    q = vae.encode(x, place, given)
     pose = q.pose + q.pose_sd * _noise_like(q.pose, generator)
     z = q.z + q.z_sd * _noise_like(q.z, generator)
     z = z * (torch.arange(vae.n_latent) < vae.n_free)  # latents not yet free draw nothing
-    log_px = vae.likelihood.log_prob(x, vae.fitted(x, vae.values(pose, z)), noise)
+    z = z if given is None else torch.cat([z, given], 1)
+    goal = x if target is None else target
+    log_px = vae.likelihood.log_prob(goal, vae.fitted(goal, vae.values(pose, z)), noise)
     return Elbo(log_px, divergences(vae, q))
+
+
+def over_classes(bounds: Elbo, log_prior: Tensor, weights: dict[str, float] | None = None) -> Elbo:
+    """log sum_y p(y) exp(L_y): the bound over a class y, every one of them tried.
+
+    Of all q(y | x) the one proportional to p(y) exp(L_y) makes the bound largest (Kingma et al. 2014,
+    arXiv:1406.5298, eq. 7, with q(y | x) at its optimum, so that none has to be learned).
+
+    Parameters
+    ----------
+    bounds : Elbo
+        L_y of every signal under every class, terms (B, Y).
+    log_prior : Tensor (B, Y)
+        log p(y); minus infinity where a label says that it is another class.
+    """
+    with torch.no_grad():
+        log_q = torch.log_softmax(bounds.total(weights) + log_prior, 1)
+        q = log_q.exp()
+        kl = torch.where(q > 0, q * (log_q - log_prior), 0.0).sum(1)
+    return Elbo((q * bounds.log_px).sum(1), {k: (q * v).sum(1) for k, v in bounds.kl.items()} | {"class": kl})
 
 
 def divergences(vae: PoseVAE, q: Factors) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import final
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import jvp, vmap
 
-from shapeshift.model.decoders import SplineField, Template
-from shapeshift.model.encoders import moved_back
+from shapeshift.model.decoders import Template
+from shapeshift.model.fields import SplineField
+from shapeshift.model.frames import Frame, Line
 from shapeshift.model.latents import Factors
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import Nuisance
@@ -21,15 +23,17 @@ from shapeshift.model.warps import Shift, Warp, pull_back
 
 @final
 class PoseVAE(nn.Module):
-    """p(x | pose, z) = likelihood(field_z(g^-1 u)), q(pose, z | x) from the encoder.
+    """p(x | pose, z, y) = likelihood(field_zy(g^-1 u)), q(pose, z | x, y) from the encoder.
+
+    All latents of a signal, and what is given of it, stand in one row theta = (pose, z, y), (B, G + K + c).
 
     Parameters
     ----------
     warps : sequence of Warp
         What may move the pattern; empty: the ordinary VAE.
-    encoder : module (moved (B, P), seen (B, P)) -> Factors
+    encoder : module (moved (B, P), seen (B, P)) -> Factors; with something given, (moved, seen, y (B, c))
     decoder : Decoder
-        z (B, K) -> Field.
+        (z, y) (B, K + c) -> Field.
     likelihood : Likelihood
     grid : Tensor (P, D)
         Canonical coordinates of the samples.
@@ -37,6 +41,10 @@ class PoseVAE(nn.Module):
         K.
     nuisance : Nuisance, optional
         Gain and baseline of every signal, solved in closed form.
+    frame : Frame, optional
+        The line of signals (default) or the plane of images.
+    n_given : int
+        Numbers c that are given of every signal: a condition, a class.
     """
 
     grid: Tensor
@@ -50,31 +58,41 @@ class PoseVAE(nn.Module):
         grid: Tensor,
         n_latent: int,
         nuisance: Nuisance | None = None,
+        *,
+        frame: Frame | None = None,
+        n_given: int = 0,
     ) -> None:
         super().__init__()
         self.nuisance = nuisance
         self.warps = nn.ModuleList(warps)
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.n_latent = self.n_free = n_latent  # of the K latents, the first n_free are in use
+        self.n_given, self.frame = n_given, frame or Line()
         self.n_pose = sum(w.size for w in warps)
         self.register_buffer("grid", grid)
+        line = grid.shape[1] == 1 and isinstance(decoder, Template)
         # one shift, read in the template's own steps: one set of weights serves all samples
-        self._on_lattice = len(warps) == 1 and isinstance(warps[0], Shift) and isinstance(decoder, Template)
+        self._on_lattice = line and len(warps) == 1 and isinstance(warps[0], Shift)
+        self._on_plane = isinstance(decoder, Template) and decoder.lattice is not None
 
     @property
     def sample(self) -> float:
         """Distance of two samples in canonical units."""
-        return float(self.grid[1, 0] - self.grid[0, 0])
+        return float((self.grid[1] - self.grid[0]).abs().max())
+
+    @property
+    def _warps(self) -> Sequence[Warp]:
+        return list(self.warps)  # type: ignore[arg-type]
 
     def values(self, pose: Tensor, z: Tensor) -> Tensor:
-        """Field values at the measured grid: pose (B, G), z (B, K) -> (B, P)."""
+        """Field values at the measured grid: pose (B, G), z and what is given (B, K + c) -> (B, P)."""
         field = self.decoder(z)
         if self._on_lattice and isinstance(field, SplineField):
             return field.on_lattice(self.grid[0, 0] - pose[:, 0], len(self.grid))
-        return field(pull_back(list(self.warps), self.grid, pose))  # type: ignore[arg-type]
+        return field(pull_back(self._warps, self.grid, pose))
 
     def values_and_jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """Values v (B, P) at theta = (pose, z) (B, G + K), and their derivatives J (B, G + K, P).
+        """Values v (B, P) at theta (B, G + K + c), and their derivatives by pose and z, J (B, G + K, P).
 
         Forward mode: one tangent a parameter (Baydin et al. 2018, J. Mach. Learn. Res. 18, 153).
         """
@@ -85,7 +103,16 @@ class PoseVAE(nn.Module):
             values, jacobian = self.decoder.read_with_slopes(theta[:, g:], first, len(self.grid))
             jacobian[:, 0].neg_()
             return values, jacobian
-        values, slopes = with_slopes(lambda t: self.values(t[:, :g], t[:, g:]), theta)
+        if self._on_plane:
+            assert isinstance(self.decoder, Template)
+            u, along = with_slopes(lambda pose: pull_back(self._warps, self.grid, pose), theta[:, :g])
+            values, gradient, by_z = self.decoder.read_with_gradient(theta[:, g:], u)
+            points = gradient.unflatten(2, (-1, len(self.grid)))  # (B, 2, channels, P)
+            by_pose = torch.einsum("bdcp,gbpd->bgcp", points, along).flatten(2)
+            return values, torch.cat([by_pose, by_z], 1)
+        free = theta[:, : g + self.n_latent]
+        given = theta[:, g + self.n_latent :]
+        values, slopes = with_slopes(lambda t: self.values(t[:, :g], torch.cat([t[:, g:], given], 1)), free)
         return values, slopes.movedim(0, 1)
 
     def fitted(self, x: Tensor, values: Tensor) -> Tensor:
@@ -123,19 +150,33 @@ class PoseVAE(nn.Module):
         """Distribution of the data of these latents."""
         return self.likelihood(self.values(pose, z), noise)
 
-    def encode(self, x: Tensor, lag: Tensor) -> Factors:
-        """q(pose, z | x) of signals (B, P) whose global search said ``lag`` (B,) samples."""
-        rest = self.encoder(*moved_back(self.shown(x), lag))
+    def encode(self, x: Tensor, place: Tensor, given: Tensor | None = None) -> Factors:
+        """q(pose, z | x, y) of signals (B, P) where the global search said ``place``, given y (B, c)."""
+        moved = self.frame.moved_back(self.shown(x), place, self._warps, self.grid)
+        rest = self.encoder(*moved) if given is None or not self.n_given else self.encoder(*moved, given)
         if self.n_free < self.n_latent:
             rest = rest.without_shape_after(self.n_free)
-        if not self.n_pose:
-            return rest
-        return rest._replace(pose=rest.pose + self.sample * lag[:, None].to(x.dtype))
+        return rest._replace(pose=self.frame.pose(place, rest.pose, self._warps, self.sample))
+
+    def within(self, pose: Tensor) -> Tensor:
+        """The pose (B, G), or the nearest that the prior allows."""
+        bound = torch.cat([*(w.bound for w in self._warps), pose.new_zeros(0)])
+        return torch.minimum(torch.maximum(pose, -bound), bound)
 
     def prior_precision(self) -> Tensor:
         """1 / sd^2 of the prior of (pose, z), shape (G + K,)."""
-        sds = [w.prior().stddev for w in self.warps]  # type: ignore[operator, union-attr]
+        sds = [w.prior_sd for w in self._warps]
         return torch.cat([*sds, self.grid.new_ones(self.n_latent)]).pow(-2)
+
+    def prior_energy(self, theta: Tensor) -> Tensor:
+        """-log p(pose, z) of theta (B, G + K + c), (B,)."""
+        precision = self.prior_precision()
+        volume = sum(w.log_volume() for w in self._warps) + 0.5 * self.n_latent * math.log(2 * math.pi)
+        energy = 0.5 * (theta[:, : len(precision)].square() * precision).sum(1) + volume
+        if not self.n_pose:
+            return energy
+        bound = torch.cat([w.bound for w in self._warps])
+        return torch.where((theta[:, : self.n_pose].abs() <= bound).all(1), energy, torch.inf)
 
 
 _FORWARD_MODE = Lock()  # torch keeps one level of dual numbers for all threads
@@ -143,6 +184,9 @@ _FORWARD_MODE = Lock()  # torch keeps one level of dual numbers for all threads
 
 def with_slopes(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
     """f(z) (n, ...) and its derivatives (K, n, ...) by every column of z (n, K); f works row by row."""
+    if not z.shape[1]:
+        values = function(z)
+        return values, values.new_zeros(0, *values.shape)
     directions = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape)
     with _FORWARD_MODE:
         out: tuple[Tensor, Tensor] = vmap(lambda d: jvp(function, (z,), (d,)), out_dims=(None, 0))(directions)  # type: ignore[arg-type,assignment]

@@ -1,0 +1,126 @@
+"""Frames: how measured data are moved back by a pose, so that an encoder sees them near pose 0.
+
+A *place* is what a global search says of the pose: on the line a whole number of samples, so that moving
+back needs no interpolation; on the plane the parameters of all warps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from shapeshift.model.warps import Rotation, Warp, composed, parts_of, push_forward, wrapped
+
+
+class Frame(ABC):
+    """Geometry of the measured grid.
+
+    Attributes
+    ----------
+    elsewhere : float
+        How far apart two poses must lie, in samples, to be two answers and not one.
+    """
+
+    elsewhere: float
+
+    @abstractmethod
+    def apart(self, a: Tensor, b: Tensor, warps: Sequence[Warp]) -> Tensor:
+        """How far poses (B, G) lie apart, (B,): canonical units, at the edge of the window."""
+
+    @abstractmethod
+    def moved_back(
+        self, x: Tensor, place: Tensor, warps: Sequence[Warp], grid: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Data x (B, M) at pose 0 by its place, and the mask (B, M) of what was measured there."""
+
+    @abstractmethod
+    def pose(self, place: Tensor, rest: Tensor, warps: Sequence[Warp], sample: float) -> Tensor:
+        """The pose (B, G) that is ``rest`` (B, G) at a place."""
+
+    @abstractmethod
+    def jittered(self, place: Tensor, amount: int, sample: float, generator: torch.Generator) -> Tensor:
+        """Places (n, ...) moved at random by up to ``amount`` samples."""
+
+    @abstractmethod
+    def nowhere(self, n: int, n_pose: int) -> Tensor:
+        """The places of n signals that do not move."""
+
+
+@final
+class Line(Frame):
+    """Signals: a place is a lag (B,), in whole samples."""
+
+    elsewhere = 1.0
+
+    def apart(self, a: Tensor, b: Tensor, warps: Sequence[Warp]) -> Tensor:
+        return (a - b).abs().amax(1)
+
+    def moved_back(
+        self, x: Tensor, place: Tensor, warps: Sequence[Warp], grid: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return moved_back(x, place)
+
+    def pose(self, place: Tensor, rest: Tensor, warps: Sequence[Warp], sample: float) -> Tensor:
+        return rest + sample * place[:, None].to(rest.dtype) if len(warps) else rest
+
+    def jittered(self, place: Tensor, amount: int, sample: float, generator: torch.Generator) -> Tensor:
+        return place + torch.randint(-amount, amount + 1, place.shape, generator=generator)
+
+    def nowhere(self, n: int, n_pose: int) -> Tensor:
+        return torch.zeros(n, dtype=torch.long)
+
+
+@final
+class Plane(Frame):
+    """Images: a place is a pose (B, G).
+
+    Parameters
+    ----------
+    channels, rows, columns : int
+    """
+
+    elsewhere = 3.0
+
+    def apart(self, a: Tensor, b: Tensor, warps: Sequence[Warp]) -> Tensor:
+        moved = [wrapped(d) if isinstance(w, Rotation) else d for w, d in parts_of(warps, a - b)]
+        return torch.cat(moved, 1).abs().amax(1)
+
+    def __init__(self, channels: int, rows: int, columns: int) -> None:
+        self.shape = (channels, rows, columns)
+
+    def moved_back(
+        self, x: Tensor, place: Tensor, warps: Sequence[Warp], grid: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        if not len(warps):
+            return x, torch.ones_like(x)
+        half = grid.abs().amax(0).clamp_min(1e-9)
+        at = push_forward(warps, grid, place) / half  # (B, P, 2), the window is [-1, 1]
+        channels, rows, columns = self.shape
+        images = x.reshape(len(x), *self.shape)
+        points = at.flip(-1).reshape(len(x), rows, columns, 2)
+        moved = F.grid_sample(images, points, mode="bicubic", padding_mode="border", align_corners=True)
+        seen = (at.abs() <= 1 + 1e-4).all(-1).to(x.dtype)
+        return moved.flatten(1) * seen.repeat(1, channels), seen.repeat(1, channels)
+
+    def pose(self, place: Tensor, rest: Tensor, warps: Sequence[Warp], sample: float) -> Tensor:
+        return composed(warps, place, rest)
+
+    def jittered(self, place: Tensor, amount: int, sample: float, generator: torch.Generator) -> Tensor:
+        unit = 2 * torch.rand(place.shape, generator=generator, dtype=place.dtype) - 1
+        return place + amount * sample * unit
+
+    def nowhere(self, n: int, n_pose: int) -> Tensor:
+        return torch.zeros(n, n_pose)
+
+
+def moved_back(x: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
+    """Signals x (B, P) moved by -lag samples (B,), and the mask (B, P) of what was measured there."""
+    p = torch.arange(x.shape[1], device=x.device) + lag[:, None]
+    seen = (p >= 0) & (p < x.shape[1])
+    y = torch.gather(x, 1, p.clamp(0, x.shape[1] - 1))
+    return y * seen, seen.to(x.dtype)
