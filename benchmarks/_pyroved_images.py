@@ -121,9 +121,10 @@ def labels(pv, data, o):
         seed=o["seed"],
         device="cpu",
     )
-    seconds = _train_partly(pv, model, data, o, "classification")
+    flat = {name: x.flatten(1) for name, x in data.items()}  # its encoders take no other
+    seconds = _train_partly(pv, model, flat, o, "classification")
     with torch.no_grad():
-        proba = model.encoder_y(data["held"])
+        proba = model.encoder_y(flat["held"])
     return {"fit_seconds": seconds, "proba": proba}
 
 
@@ -160,25 +161,25 @@ def _train_partly(pv, model, data, o, task):
 
 
 def ved(pv, data, o):
-    """VED: profiles of the images ``held`` with their sd."""
+    """VED: profiles of the images ``held`` with their sd.
+
+    Its decoder makes lengths that are multiples of 8: profiles are set into zeros, and cut out again.
+    """
     more = {} if o["sampler"] == "bernoulli" else {"decoder_sig": o["decoder_sig"]}
     length = data["profiles"].shape[1]
+    padded = torch.nn.functional.pad(data["profiles"], (0, -length % 8))
     model = pv.models.VED(
-        SHAPE, (length,), latent_dim=o["n_latent"], sampler_d=o["sampler"], seed=o["seed"], **more
+        SHAPE, (padded.shape[1],), latent_dim=o["n_latent"], sampler_d=o["sampler"], seed=o["seed"], **more
     )
-    seconds = train(pv, model, o, data["train"][:, None], data["profiles"][:, None])
-    mean, sd = model.predict(data["held"][:, None])
-    return {
-        "fit_seconds": seconds,
-        "profiles": mean.reshape(-1, length),
-        "profiles_sd": sd.reshape(-1, length),
-    }
+    seconds = train(pv, model, o, data["train"][:, None], padded[:, None])
+    mean, sd = (y.reshape(len(y), -1)[:, :length] for y in model.predict(data["held"][:, None]))
+    return {"fit_seconds": seconds, "profiles": mean, "profiles_sd": sd}
 
 
 def conditional(pv, data, o):
     """iVAE given classes: for every row of ``wanted`` (one-hot) a pattern with latents from the prior."""
     model = _ivae(pv, tuple(data["train"].shape[1:]), o, c_dim=data["one_hot"].shape[1])
-    seconds = train(pv, model, o, data["train"], data["one_hot"])
+    seconds = train(pv, model, o, data["train"].flatten(1), data["one_hot"])
     z = torch.cat([data["z"], data["wanted"]], 1)
     with torch.no_grad():
         made = model.decoder(model.grid.expand(len(z), *model.grid.shape), z)

@@ -131,7 +131,7 @@ def measure_conditional(task: data.Classed, answer: Answer) -> Figures:
 _VED = {
     "shapeshift": shapeshift_ved,
     "pyroVED": pyroved_ved,
-    "pyroVED, defaults": pyroved_ved_default,
+    "pyroVED as it comes": pyroved_ved_default,
     "the mean": mean_profile,
     "ridge": ridge,
 }
