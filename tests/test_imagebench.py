@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import shapeshift
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 MODULES = (
     *("measures", "_peers", "cases", "judge", "imagetasks", "imagemeasures", "imagerows"),
@@ -227,6 +229,91 @@ def test_nats_are_the_least_where_the_reconstruction_is_the_image(bench):
     assert wrong == pytest.approx(784 * np.log(1000))
     assert bench.imagemeasures.normal_kl(np.zeros((1, 3)), np.ones((1, 3))) == pytest.approx(0)
     assert bench.imagemeasures.normal_kl(np.array([[2.0]]), np.array([[1.0]])) == pytest.approx(2)
+
+
+# --- shapeshift's side, with models that know the truth ------------------------------------------
+
+
+@pytest.fixture
+def knowing(monkeypatch):
+    """Put a model of the given answers in place of one of shapeshift's; it notes what it is fitted to."""
+
+    def put(name, **answers):
+        def fit(self, *args, **named):
+            self.fitted.append((args, named))
+            return self
+
+        methods = {k: (lambda self, *a, _f=f, **named: _f(*a, **named)) for k, f in answers.items()}
+        made = type(name, (), {"__init__": lambda self, **options: None, "fit": fit, "fitted": []} | methods)
+        monkeypatch.setattr(shapeshift, name, made, raising=False)
+        return made
+
+    return put
+
+
+def test_who_knows_angles_makes_no_error_and_has_the_fewest_nats(bench, knowing):
+    task, row = bench.imagetasks.turned(11), bench.imagebench.ROWS["rotation"]
+    angle = {id(task.first): task.first_angle, id(task.second): task.second_angle}
+    shape = task.held_plain.reshape(297, -1)[:, 300:302]
+
+    def posterior(images):
+        told = {"rotation": angle[id(images)] + 7, "rotation_sd": np.full(297, 0.5)}
+        return SimpleNamespace(**told, z=shape, z_sd=np.full_like(shape, 0.1))
+
+    knowing("ImageVAE", posterior=posterior, reconstruct=lambda images: images)
+    found = row.measure(task, row.by["shapeshift"](task, 1))
+    assert found["rms"] == pytest.approx(0, abs=1e-9)
+    assert (found["leak"], found["coverage68"]) == (0, 1)
+    blank = bench.imagemeasures.nats(task.held, np.full_like(task.held, task.train.mean()), np.zeros(594))
+    assert bench.imagerows.measure_race(task, row.by["shapeshift"](task, 1))["nats"] < 0.6 * blank
+
+
+def test_who_knows_poses_makes_no_error(bench, knowing):
+    task, row = bench.imagetasks.posed(3), bench.imagebench.ROWS["similarity"]
+
+    def posterior(images):
+        pose = task.first_pose if images is task.first else task.second_pose
+        sd = {"rotation_sd": np.ones(297), "shift_sd": np.ones((297, 2)), "scale_sd": np.ones(297)}
+        return SimpleNamespace(rotation=pose.angle - 3, shift=pose.shift, scale=2 * pose.scale, **sd)
+
+    knowing("ImageVAE", posterior=posterior)
+    found = row.measure(task, row.by["shapeshift"](task, 1))
+    assert [found[k] for k in ("median", "shift_median", "scale_median")] == pytest.approx([0] * 3, abs=1e-3)
+
+
+def test_who_knows_classes_is_right_and_is_told_few(bench, knowing):
+    task, rows = bench.imagetasks.turned(11), bench.imagebench.ROWS
+    knowing("ImageVAE", predict=lambda images: (task.labels + 1) % 10)
+    assert rows["classes"].measure(task, rows["classes"].by["shapeshift"](task, 1))["accuracy"] == 1
+    sure = 0.91 * np.eye(10)[task.labels] + 0.009
+    model = knowing("ImageVAEClassifier", predict_proba=lambda images: sure)
+    found = rows["labels"].measure(task, rows["labels"].by["shapeshift"](task, 1))
+    assert found["accuracy"] == 1
+    assert found["log_loss"] == pytest.approx(-np.log(0.919))
+    (images, few), _ = model.fitted[0]
+    assert (len(images), (few >= 0).sum()) == (1500, 100)
+
+
+def test_who_knows_numbers_and_profiles_is_right(bench, knowing):
+    task, row = bench.imagetasks.widths(1, n=60, told=20, n_held=30), bench.imagebench.ROWS["regression"]
+    knowing("ShiftVAERegressor", predict=lambda X, return_std: (task.held_y, np.ones(30)))
+    assert row.measure(task, row.by["shapeshift"](task, 1))["r2"] == 1
+    turned, row = bench.imagetasks.turned(11), bench.imagebench.ROWS["ved"]
+    truth = turned.profiles[1]
+    knowing("VED", predict=lambda images, return_std: (truth + 0.02, np.full_like(truth, 0.01)))
+    found = row.measure(turned, row.by["shapeshift"](turned, 1))
+    assert found["rmse"] == pytest.approx(0.02)
+    assert found["coverage95"] == 0
+
+
+def test_what_is_generated_as_it_was_wanted_is_recognised(bench, knowing):
+    task, row = bench.imagetasks.families(1, each=60, each_held=10), bench.imagebench.ROWS["signals"]
+    first_of = np.stack([task.train[task.label == k][0] for k in range(5)])
+    model = knowing("ShiftVAE", generate=lambda z, condition, shift: first_of[condition.argmax(1)])
+    assert row.measure(task, row.by["shapeshift"](task, 1))["right"] == 1
+    assert model.fitted[0][1]["condition"].shape == (300, 5)
+    knowing("ShiftVAE", generate=lambda z, condition, shift: first_of[condition.argmax(1) - 1])
+    assert row.measure(task, row.by["shapeshift"](task, 1))["right"] == 0
 
 
 # --- what is kept and checked --------------------------------------------------------------------
