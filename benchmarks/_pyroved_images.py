@@ -56,7 +56,7 @@ def _tell(o, epoch, loss):
 
 
 def _ivae(pv, data_dim, o, **more):
-    names = ("dx_prior", "sc_prior")
+    names = ("dx_prior", "sc_prior", "sampler_d", "decoder_sig")
     chosen = {name: o[name] for name in names if name in o}
     return pv.models.iVAE(
         data_dim,
@@ -177,13 +177,21 @@ def ved(pv, data, o):
 
 
 def conditional(pv, data, o):
-    """iVAE given classes: for every row of ``wanted`` (one-hot) a pattern with latents from the prior."""
+    """iVAE given classes: for every row of ``wanted`` (one-hot) a pattern with latents from the prior.
+
+    What is upright is left to a model: images are drawn at the mean angle of the class in the training set.
+    """
     model = _ivae(pv, tuple(data["train"].shape[1:]), o, c_dim=data["one_hot"].shape[1])
-    seconds = train(pv, model, o, data["train"].flatten(1), data["one_hot"])
-    z = torch.cat([data["z"], data["wanted"]], 1)
+    flat, one_hot, wanted = data["train"].flatten(1), data["one_hot"], data["wanted"]
+    seconds = train(pv, model, o, flat, one_hot)
+    grid = model.grid.expand(len(wanted), *model.grid.shape)
+    if "r" in o["invariances"]:
+        angle = model.encode(flat, one_hot)[0][:, 0]
+        means = torch.atan2(one_hot.T @ angle.sin(), one_hot.T @ angle.cos())
+        grid = pv.utils.transform_coordinates(grid, wanted @ means)
     with torch.no_grad():
-        made = model.decoder(model.grid.expand(len(z), *model.grid.shape), z)
-    return {"fit_seconds": seconds, "made": made.reshape(len(z), *data["train"].shape[1:])}
+        made = model.decoder(grid, torch.cat([data["z"], wanted], 1))
+    return {"fit_seconds": seconds, "made": made.reshape(len(wanted), *data["train"].shape[1:])}
 
 
 JOBS = {job.__name__: job for job in (pose, classes, labels, regression, ved, conditional)}
