@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+
+import numpy as np
 
 VENV = Path(__file__).resolve().parents[1] / ".venv-peers"
 PYROVED = "pyroved==0.3.0"
@@ -40,6 +45,27 @@ def aligner_python() -> Path:
         _install(python, *ALIGNERS.values())
         ready.touch()
     return python
+
+
+def elsewhere(
+    python: Path,
+    worker: str,
+    arrays: Mapping[str, np.ndarray],
+    argument: str,
+    threads: int,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, np.ndarray]:
+    """Run a worker in the peers' environment on arrays."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    around = os.environ | dict.fromkeys(names, str(threads)) | (environment or {})
+    around.pop("PYTHONPATH", None)
+    script = str(Path(__file__).with_name(worker))
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = str(Path(folder) / "in.npz"), str(Path(folder) / "out.npz")
+        np.savez(source, **arrays)
+        subprocess.run([str(python), script, source, target, argument], check=True, env=around)
+        with np.load(target) as out:
+            return dict(out)
 
 
 def _install(python: Path, *what: str) -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import formula
 import numpy as np
 import torch
-from _peers import aligner_python, peer_python
+from _peers import aligner_python, elsewhere, peer_python
 from cases import Task
 from measures import Estimates
 from threadpoolctl import threadpool_limits
@@ -89,7 +85,7 @@ def pyroved(task: Task, options: Options) -> Outcome:
         "epochs": options.peer_epochs,
         "threads": options.threads,
     }
-    out = _elsewhere(peer_python(), "_pyroved_worker.py", scaled, json.dumps(chosen), options.threads)
+    out = elsewhere(peer_python(), "_pyroved_worker.py", scaled, json.dumps(chosen), options.threads)
     per_unit, zero = DX_PRIOR * np.ptp(task.train.x.values) / 2, 0.0
     if np.ptp(task.truth["shift"].values) > 0:
         per_unit, zero = np.polyfit(out["train_mean"][:, 0], task.truth["shift"].values, 1)
@@ -125,7 +121,7 @@ def _aligner(method: str) -> Callable[[Task, Options], Outcome]:
     def run(task: Task, options: Options) -> Outcome:
         def align(signals: np.ndarray) -> tuple[np.ndarray, float]:
             arrays = {"x": task.train.x.values, "signals": signals}
-            out = _elsewhere(aligner_python(), "_batch_worker.py", arrays, method, options.threads)
+            out = elsewhere(aligner_python(), "_batch_worker.py", arrays, method, options.threads)
             return out["shift"], float(out["seconds"])
 
         return _aligned(task, align)
@@ -154,22 +150,6 @@ def formula_fit(task: Task, options: Options) -> Outcome:
 def _shift_only(shift: np.ndarray, sd: np.ndarray | None = None) -> Estimates:
     none = np.empty((len(shift), 0))
     return Estimates(shift, np.full(len(shift), np.nan) if sd is None else sd, none, none)
-
-
-def _elsewhere(
-    python: Path, worker: str, arrays: dict[str, np.ndarray], argument: str, threads: int
-) -> dict[str, np.ndarray]:
-    """Run a worker in the peers' environment on arrays."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(names, str(threads))
-    environment.pop("PYTHONPATH", None)
-    script = str(Path(__file__).with_name(worker))
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = str(Path(folder) / "in.npz"), str(Path(folder) / "out.npz")
-        np.savez(source, **arrays)
-        subprocess.run([str(python), script, source, target, argument], check=True, env=environment)
-        with np.load(target) as out:
-            return dict(out)
 
 
 #: The rows by name, in the order of the table.
