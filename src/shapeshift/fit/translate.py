@@ -1,14 +1,15 @@
 """From pairs (x, y) to networks that tell y from x, and how sure they are of it.
 
-p(y | z) p(z), q(z | x): the bound of :mod:`shapeshift.model.objective` with y as its target (Sohn et al. 2015,
-NeurIPS 28, eq. 4, with a prior that does not look at x). Several random starts are averaged, and what they
-disagree in is part of the error bar (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+p(y | z) p(z), q(z | x): the bound of :mod:`shapeshift.model.objective` with y as its target (Sohn et al.
+2015, NeurIPS 28, eq. 4, with a prior that does not look at x). Several random starts are averaged, and what
+they disagree in is part of the error bar (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ from shapeshift.model.outputs import FreePoints
 from shapeshift.model.pointwise import PointNoise
 from shapeshift.model.vae import PoseVAE
 
-STEPS = 1900  # optimiser steps of a start when the number of epochs is not given
+STEPS = 1200  # optimiser steps of a start when the number of epochs is not given
 
 
 class Pattern(NamedTuple):
@@ -47,8 +48,8 @@ class Starts(NamedTuple):
     @property
     def noise(self) -> Tensor:
         """Variance of every point about the values, (Q,): the mean over the starts."""
-        sds = [vae.likelihood.sd.detach() for vae in self.networks]
-        return torch.stack(sds).square().mean(0)  # type: ignore[arg-type]
+        noises = [vae.likelihood for vae in self.networks]
+        return torch.stack([n.sd.detach() for n in noises if isinstance(n, PointNoise)]).square().mean(0)
 
 
 def epochs_for(n: int, batch_size: int) -> int:
@@ -87,13 +88,19 @@ def fit_starts(
     networks, histories = [], []
     for k in range(n_starts):
         vae = build(pattern, generator)
-        told = on_epoch and (lambda e, record, k=k: on_epoch(k * plan.epochs + e, record))
+        told = on_epoch and partial(_after, on_epoch, k * plan.epochs)
         data = Signals(x, x.new_ones(len(x), 2), vae.frame.nowhere(len(x), 0), x.new_zeros(len(x), 0), y)
         histories.append(train(vae, data, plan, generator, on_epoch=told))
         networks.append(vae.eval())
         if histories[-1].stopped == "interrupted":
             break
     return Starts(tuple(networks), tuple(histories))
+
+
+def _after(
+    on_epoch: Callable[[int, dict[str, float]], None], before: int, epoch: int, record: dict[str, float]
+) -> None:
+    on_epoch(before + epoch, record)
 
 
 class Told(NamedTuple):

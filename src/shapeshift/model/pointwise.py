@@ -1,4 +1,4 @@
-"""A likelihood whose noise is a property of the point: of a channel of the detector, of an edge of the image."""
+"""A likelihood whose noise is a property of the point: a detector channel, an edge of the image."""
 
 from __future__ import annotations
 
