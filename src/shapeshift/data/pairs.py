@@ -215,6 +215,8 @@ def _inner(own: _Given, other: _Given) -> int:
         return _inner_of_shape(own)
     if not is_named(own.data):
         return values.ndim - 1
+    if is_named(other.data) and other.shape is not None:
+        return values.ndim - (other.values.ndim - _inner_of_shape(other))
     if is_named(other.data):
         return _inner_of_names(own.dims, other.dims)
     n = len(other.values)

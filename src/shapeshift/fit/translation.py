@@ -192,7 +192,10 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         with Progress(self.progress, epochs * self.n_starts) as on_epoch:
             self.starts_ = self._trained(inputs[own], targets[own], epochs, generator, on_epoch)
         seen = told(self.starts_, inputs[out])
-        self.calibration_ = calibrated(self.starts_.noise, seen.spread, targets[out] - seen.mean)
+        error = targets[out] - seen.mean
+        # the mean of k networks keeps at least a k-th of the variance that each has
+        least = 1 / len(self.starts_.networks)
+        self.calibration_ = calibrated(self.starts_.noise, seen.spread, error, least)
 
     def _trained(
         self,

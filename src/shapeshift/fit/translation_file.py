@@ -133,7 +133,7 @@ def _side_told(side: Side) -> tuple[dict[str, Any], dict[str, Tensor]]:
         }
         told["coords"].append(entry | {"words": None if numeric else [str(v) for v in values.ravel()]})
         if numeric:
-            arrays[f"coords.{k}"] = torch.from_numpy(np.ascontiguousarray(values))
+            arrays[f"coords.{k}"] = torch.from_numpy(np.array(values))
     return told, arrays
 
 
