@@ -9,6 +9,7 @@ from sklearn.linear_model import RidgeCV
 import shapeshift as ss
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint
+from shapeshift.model.encoders import ConvEncoder
 
 QUICK = {"n_latent": 4, "n_starts": 2, "epochs": 100, "width": 64, "learning_rate": 4e-3}
 TINY = {"n_latent": 2, "n_starts": 2, "epochs": 2, "width": 8}
@@ -103,6 +104,7 @@ def test_convolutions_read_images(sets):
     model = ss.VED(**QUICK | {"epochs": 60, "width": 32}, encoder="conv").fit(
         train["image"], train["spectrum"]
     )
+    assert isinstance(model.starts_.networks[0].encoder, ConvEncoder)
     assert model.score(new["image"], new["spectrum"]) > 0.95
 
 
@@ -268,7 +270,7 @@ def test_points_that_never_change_do_no_harm(sets):
     x, y = sets[0]["spectrum"], sets[0]["image"].copy()
     y[:, 0] = 2.5
     mean, sd = ss.VED(**QUICK | {"epochs": 20}).fit(x, y).predict(x, return_std=True)
-    assert np.abs(mean[:, 0] - 2.5).max() < 0.2
+    assert np.abs(mean[:, 0] - 2.5).max() < 0.1
     assert (sd > 0).all()
     assert sd[:, 0].mean() < 0.5 * sd[:, 1:].mean()
 
@@ -284,7 +286,7 @@ def test_an_interrupted_fit_is_a_fit(sets, monkeypatch):
         return on_epoch
 
     monkeypatch.setattr(translation.Progress, "__enter__", impatient)
-    model = ss.VED(**TINY | {"epochs": 3}).fit(sets[0]["spectrum"], sets[0]["image"])
+    model = ss.VED(**TINY | {"epochs": 3, "n_starts": 3}).fit(sets[0]["spectrum"], sets[0]["image"])
     assert [h.stopped for h in model.history_] == ["finished", "interrupted"]
     assert not model.converged_
     assert np.isfinite(model.predict(sets[0]["spectrum"])).all()
