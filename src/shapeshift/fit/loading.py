@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, translation_file
+from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
+from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.restore import restored
 from shapeshift.fit.translation import VED
 
+KINDS: dict[str, type[PoseEstimator]] = {cls.__name__: cls for cls in (ShiftVAE, ImageVAE)}
+
 
 def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> Any:
-    """Read a model that :meth:`ShiftVAE.save` or :meth:`VED.save` wrote.
+    """Read a model that its ``save`` wrote.
 
     Parameters
     ----------
@@ -22,7 +27,7 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
 
     Returns
     -------
-    ShiftVAE or VED
+    ShiftVAE, ImageVAE or VED
         What was saved.
 
     Raises
@@ -31,10 +36,14 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
         No such file, damaged, foreign, or own modules missing.
     """
     tensors, description = checkpoint.read(path)
-    if description.get("kind") == "VED":
-        translator = VED()
-        translation_file.restored(translator, tensors, description)
-        return translator
-    model = ShiftVAE()
+    kind = description.get("kind")
+    if kind == VED.__name__:
+        return translation_file.restored(VED(), tensors, description)
+    if kind not in KINDS:
+        raise ShapeshiftError(
+            f"got a model of kind {kind!r}, needed one of {', '.join((*KINDS, VED.__name__))}: update "
+            "shapeshift or fit again."
+        )
+    model = KINDS[kind]()
     restored(model, tensors, description, encoder=encoder, decoder=decoder)
     return model

@@ -72,8 +72,8 @@ def described(model: VED) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, description
 
 
-def restored(model: VED, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
-    """Fill a fresh estimator with what a file holds."""
+def restored(model: VED, tensors: dict[str, Tensor], description: dict[str, Any]) -> VED:
+    """The fresh estimator, filled with what a file holds."""
     try:
         options = {k: v for k, v in description["options"].items() if k in model.get_params()}
         shapes = {k: v if v is None else tuple(v) for k, v in options.items() if k in ("x_shape", "y_shape")}
@@ -95,6 +95,7 @@ def restored(model: VED, tensors: dict[str, Tensor], description: dict[str, Any]
         raise ShapeshiftError(
             f"the model file is incomplete or damaged ({error}): fit again or take another copy."
         ) from error
+    return model
 
 
 def _starts_of(model: VED, tensors: dict[str, Tensor], histories: list[dict[str, Any]]) -> Starts:
