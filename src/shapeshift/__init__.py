@@ -15,6 +15,7 @@ _HOMES = {
     "synthetic": "shapeshift.data.synthetic",
     "ShiftVAE": "shapeshift.fit.estimators",
     "Posterior": "shapeshift.fit.posterior",
+    "Property": "shapeshift.fit.property",
     "load": "shapeshift.fit.loading",
     "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",
