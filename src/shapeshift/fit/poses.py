@@ -197,7 +197,7 @@ def pose_table(vae: PoseVAE, bank: Bank) -> PoseTable:
     """The table of the bank's shapes."""
     assert isinstance(vae.frame, Plane)
     assert isinstance(bank.reach, Reach)
-    warps: list[Warp] = list(vae.warps)  # type: ignore[arg-type]
+    warps = vae.named_warps
     field = vae.decoder(bank.z)
     cells = cells_of(vae.frame, vae.grid, warps)
     centred = vae.nuisance is not None and len(vae.nuisance.basis) > 0

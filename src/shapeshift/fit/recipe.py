@@ -14,6 +14,7 @@ from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.bank import Bank, Reach, bank_of
 from shapeshift.fit.choose import filled, look_spiked, nuisances_for
 from shapeshift.fit.gauge import Reference, fit_reference
+from shapeshift.fit.gauge_plane import PlaneZero, fit_plane_zero
 from shapeshift.fit.phases import Home, home_of
 from shapeshift.fit.search import better_places, infer
 from shapeshift.fit.start import Design, build, canonical_grid, start_latents
@@ -22,6 +23,7 @@ from shapeshift.fit.subspace import by_subspace
 from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
+from shapeshift.model.frames import Plane
 from shapeshift.model.likelihoods import StudentTNoise
 from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.vae import PoseVAE
@@ -36,7 +38,7 @@ class Fitted(NamedTuple):
 
     vae: PoseVAE
     bank: Bank
-    reference: Reference
+    reference: Reference | PlaneZero
     history: History
     worth: Worth | None
     home: Home | None = None  # of a set of several patterns
@@ -98,7 +100,7 @@ def fit(
     return Fitted(
         vae,
         bank_of(theta, vae.n_pose, reach, n_given=vae.n_given, kinds=design.kinds),
-        fit_reference(vae, theta, rigid=still) if line else _no_reference(vae),
+        _zero_of(vae, theta, still),
         history,
         worth,
         home_of(theta[:, : vae.n_pose + vae.n_latent]) if line and not still else None,
@@ -135,6 +137,12 @@ def _begun_on_plane(
     vae = build_plane(design, x, start, generator)
     start_latents_plane(vae, x, given, start)
     return Begun(vae, torch.arange(len(x)), noise, start.place, start.reach, plan)
+
+
+def _zero_of(vae: PoseVAE, theta: Tensor, still: bool) -> Reference | PlaneZero:
+    if isinstance(vae.frame, Plane):
+        return fit_plane_zero(vae, theta)
+    return fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae)
 
 
 @torch.no_grad()

@@ -56,7 +56,7 @@ def start_at(
     g = vae.n_pose
     q = vae.encode(x, place, given)
     seen = q._replace(pose=vae.within(q.pose)).theta(given)
-    there = vae.frame.pose(place, x.new_zeros(len(x), g), list(vae.warps), vae.sample)  # type: ignore[arg-type]
+    there = vae.frame.pose(place, x.new_zeros(len(x), g), vae.named_warps, vae.sample)
     drawn = torch.cat([there, bank.z[shape, : vae.n_latent], given], 1)
     loss = [joint_loss(vae, x, noise, t, vae.values(t[:, :g], t[:, g:])) for t in (seen, drawn)]
     return (torch.where((loss[1] < loss[0])[:, None], drawn, seen),)
@@ -131,7 +131,7 @@ def _compete(vae: PoseVAE, rows: Tensor, other: Refined, best: Refined, rival: R
     winner, loser = pick(better, other, leader), pick(better, leader, other)
     put(best, rows, winner)
     g = vae.n_pose
-    moved = vae.frame.apart(winner.theta[:, :g], loser.theta[:, :g], list(vae.warps))  # type: ignore[arg-type]
+    moved = vae.frame.apart(winner.theta[:, :g], loser.theta[:, :g], vae.named_warps)
     told = (moved > vae.frame.elsewhere * vae.sample) & (loser.log_evidence > rival.log_evidence[rows])
     rival.pose[rows[told]] = loser.theta[told, :g]
     rival.log_evidence[rows[told]] = loser.log_evidence[told]

@@ -168,7 +168,7 @@ def start_latents_plane(vae: PoseVAE, x: Tensor, given: Tensor, start: PlaneStar
     decoder, encoder, frame = vae.decoder, vae.encoder, vae.frame
     if not (isinstance(decoder, Template) and isinstance(encoder, Encoder) and isinstance(frame, Plane)):
         return
-    y, seen = frame.moved_back(x, start.place, list(vae.warps), vae.grid)  # type: ignore[arg-type]
+    y, seen = frame.moved_back(x, start.place, vae.named_warps, vae.grid)
     theta = x.new_zeros(1, vae.n_pose + vae.n_latent + vae.n_given)
     values, jacobian = vae.values_and_jacobian(theta)
     mean = vae.likelihood.mean(values) if vae.nuisance is None else values
@@ -195,7 +195,7 @@ def tightened(vae: PoseVAE, theta: Tensor, reach: Reach) -> Reach:
     The rotation's prior is set to what was found, if it has a bound: the first alignment had to allow for
     zeros of its own for every kind of pattern.
     """
-    turn = next((w for w in vae.warps if isinstance(w, Rotation)), None)
+    turn = next((w for w in vae.named_warps if isinstance(w, Rotation)), None)
     if turn is None or torch.isinf(turn.bound).all():
         return reach
     angle = theta[:, 0].abs().double()  # a rotation comes first
