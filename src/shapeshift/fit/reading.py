@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shapeshift.data.coordinates import Axis
 from shapeshift.fit.choose import EMPTY
-from shapeshift.fit.gauge import Reference, offset
+from shapeshift.fit.gauge import Reference, References, offset
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.refine import in_chunks
@@ -41,9 +41,9 @@ def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[T
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
 
 
-def signal_zero(fitted: Fitted) -> Reference:
+def signal_zero(fitted: Fitted) -> Reference | References:
     """The zero of a model of signals."""
-    assert isinstance(fitted.reference, Reference)
+    assert isinstance(fitted.reference, Reference | References)
     return fitted.reference
 
 

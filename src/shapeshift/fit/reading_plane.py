@@ -92,7 +92,9 @@ def _rivals(fitted: Fitted, found: Found, ambiguous: Tensor, raster: Raster) -> 
     assert isinstance(zero, PlaneZero)
     none = found.rival_pose.new_zeros(found.rival_pose.shape)
     pose = torch.where(ambiguous[:, None], found.rival_pose, torch.nan)
-    columns = columns_of(fitted, relative(vae, pose - zero.middle), none, raster)
+    columns = columns_of(
+        fitted, relative(vae, pose - zero.pose(found.refined.theta[:, vae.n_pose :])), none, raster
+    )
     return {"rival_shift": columns["shift"], "rival_rotation": columns["rotation"]}
 
 
