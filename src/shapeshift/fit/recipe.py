@@ -53,6 +53,7 @@ class Fitted(NamedTuple):
     history: History
     worth: Worth | None
     home: Home | None = None  # of a set of several patterns
+    shapes: Tensor | None = None  # z and what is given (m, K + c) of some of the signals
 
 
 def epochs_for(n: int, batch_size: int, held_out: float) -> int:
@@ -116,6 +117,7 @@ def fit(
         history,
         worth,
         home_of(theta) if line and not (still or vae.n_given) else None,
+        theta[:, vae.n_pose :],
     )
 
 

@@ -177,7 +177,7 @@ def _start_class(vae: PoseVAE, c: int, shown: Shown) -> None:
 
 
 def effect_of(y: Tensor, seen: Tensor, given: Tensor) -> Tensor:
-    """Coefficients (c, M) of the regression of data at rest (n, M) on numbers (n, c), where data were seen."""
+    """Coefficients (c, M) of the regression of data at rest (n, M) on numbers (n, c), where seen."""
     rows = torch.cat([given.new_ones(len(given), 1), given], 1)
     normal = torch.einsum("nm,na,nb->mab", seen, rows, rows)
     normal = normal + RIDGE * len(given) * torch.diag(rows.new_tensor([0.0] + [1.0] * given.shape[1]))
