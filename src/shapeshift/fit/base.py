@@ -26,6 +26,7 @@ from shapeshift.fit.reading import drawn
 from shapeshift.fit.restore import described
 from shapeshift.fit.spread import drawn_shapes
 from shapeshift.fit.start import Design
+from shapeshift.fit.starts import fit_best
 from shapeshift.fit.train import History
 from shapeshift.model.likelihoods import Likelihood
 
@@ -38,6 +39,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     normalise: str | None
     random_state: Any
     progress: bool
+    n_starts: int
     scaling_: preprocess.Affine
     fitted_: recipe.Fitted
     n_signals_: int
@@ -97,7 +99,9 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             design = design._replace(
                 n_given=given.shape[1], kinds=bool(self.condition_ and self.condition_.kinds)
             )
-            self.fitted_ = recipe.fit(design, plan, values, noise, generator, given=given, on_epoch=on_epoch)
+            self.fitted_ = fit_best(
+                design, plan, values, noise, generator, self.n_starts, given=given, on_epoch=on_epoch
+            )
         self.fit_seconds_ = time.perf_counter() - begin
         self._conclude(n, plan.epochs)
         return self

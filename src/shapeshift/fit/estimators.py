@@ -65,8 +65,13 @@ class ShiftVAE(PoseEstimator):
     patience : int, optional
         Epochs without a better held-out loss before training stops; by default a third of all.
     kl_weight : float, mapping or callable
-        Weight of the KL terms: one number, ``{"shift": 1.0, "z": 1.0}``, or a function of the share
-        of training done (0 to 1) that returns such a mapping.
+        Weight of the KL terms: one number, ``{"shift": 1.0, "z": 1.0}`` whose values may be functions of
+        the share of training done (0 to 1), or a function of it that returns such a mapping.
+    averaging : float
+        Share of the training, at its end, over whose steps the weights are averaged; the average is taken
+        where it explains held-out signals better.
+    n_starts : int
+        Fits from so many starts; the one with the least held-out loss is kept.
     width, depth : int
         Hidden units of a layer, and hidden layers, of encoder and decoder.
     progress : bool
@@ -126,6 +131,8 @@ class ShiftVAE(PoseEstimator):
         held_out: float = 0.1,
         patience: int | None = None,
         kl_weight: Any = 1.0,
+        averaging: float = 0.0,
+        n_starts: int = 1,
         width: int = 64,
         depth: int = 2,
         progress: bool = False,
@@ -146,6 +153,8 @@ class ShiftVAE(PoseEstimator):
         self.held_out = held_out
         self.patience = patience
         self.kl_weight = kl_weight
+        self.averaging = averaging
+        self.n_starts = n_starts
         self.width = width
         self.depth = depth
         self.progress = progress

@@ -54,8 +54,10 @@ class ImageVAE(PoseEstimator):
         What every image has of its own, solved in closed form.
     normalise : None, "max", "area", "sd" or "minmax"
         Of every image by itself, undone in :meth:`reconstruct`.
-    epochs, batch_size, learning_rate, held_out, patience, kl_weight, width, depth, progress, random_state
+    epochs, batch_size, learning_rate, held_out, patience, kl_weight, averaging, n_starts
         As of :class:`~shapeshift.ShiftVAE`; ``kl_weight`` also knows "rotation" and "scale".
+    width, depth, progress, random_state
+        As of :class:`~shapeshift.ShiftVAE`.
 
     Attributes
     ----------
@@ -103,6 +105,8 @@ class ImageVAE(PoseEstimator):
         held_out: float = 0.1,
         patience: int | None = None,
         kl_weight: Any = 1.0,
+        averaging: float = 0.0,
+        n_starts: int = 1,
         width: int = 64,
         depth: int = 2,
         progress: bool = False,
@@ -125,6 +129,8 @@ class ImageVAE(PoseEstimator):
         self.held_out = held_out
         self.patience = patience
         self.kl_weight = kl_weight
+        self.averaging = averaging
+        self.n_starts = n_starts
         self.width = width
         self.depth = depth
         self.progress = progress
