@@ -16,6 +16,7 @@ from shapeshift.fit.choose import filled, look_spiked, nuisances_for
 from shapeshift.fit.gauge import Reference, References, fit_reference, fit_references
 from shapeshift.fit.gauge_plane import PlaneZero, fit_plane_zero
 from shapeshift.fit.phases import Home, home_of
+from shapeshift.fit.refine import refine
 from shapeshift.fit.search import better_places, infer
 from shapeshift.fit.start import Design, build, canonical_grid
 from shapeshift.fit.start_given import (
@@ -42,6 +43,7 @@ from shapeshift.model.vae import PoseVAE
 STEPS = 900  # optimiser steps when the number of epochs is not given
 STILL = 0.02  # prior sd, in samples, where a shift explains less than one more shape component
 SAMPLE = 1024  # signals that fix the bank and the zero
+FEW_IMAGES = 512
 
 
 class Fitted(NamedTuple):
@@ -104,8 +106,9 @@ def fit(
 
     data = Signals(x, noise, place, given, x[:, :0])
     history = train(vae, data, plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch)
-    some = torch.linspace(0, len(x) - 1, min(SAMPLE, len(x))).long()  # the same for every seed
-    some = of_every_kind(given) if design.kinds else some
+    enough = SAMPLE if design.image is None else FEW_IMAGES
+    some = torch.linspace(0, len(x) - 1, min(enough, len(x))).long()  # the same for every seed
+    some = of_every_kind(given, enough) if design.kinds else some
     theta = settled(vae, x[some], noise[some], given[some], bank(some, place))
     if isinstance(reach, Reach):
         reach = tightened(vae, theta, reach)
@@ -171,10 +174,10 @@ def _zero_of(vae: PoseVAE, theta: Tensor, still: bool, kinds: bool) -> Reference
     return (fit_references if kinds else fit_reference)(vae, theta, rigid=still)
 
 
-def of_every_kind(given: Tensor) -> Tensor:
-    """At most SAMPLE rows, of every kind of what is given (n, c) alike, evenly over its own."""
+def of_every_kind(given: Tensor, most: int = SAMPLE) -> Tensor:
+    """At most so many rows, of every kind of what is given (n, c) alike, evenly over its own."""
     kinds, which = given.unique(dim=0, return_inverse=True)
-    each = max(1, SAMPLE // len(kinds))
+    each = max(1, most // len(kinds))
     rows = [torch.nonzero(which == k)[:, 0] for k in range(len(kinds))]
     return torch.cat([r[torch.linspace(0, len(r) - 1, min(each, len(r))).long()] for r in rows])
 
@@ -189,6 +192,8 @@ def settled(vae: PoseVAE, x: Tensor, noise: Tensor, given: Tensor, bank: Bank) -
     """theta (n, G + K + c) of signals, after the likelihood has settled on what the refinement leaves."""
     refined = infer(vae, bank, x, noise, given).refined
     vae.likelihood.settle(x, refined.values, noise)
+    if isinstance(vae.frame, Plane):  # a search over poses is dear, and has just been made
+        return refine(vae, x, noise, refined.theta).theta
     return infer(vae, bank, x, noise, given).refined.theta
 
 
