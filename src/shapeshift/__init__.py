@@ -17,6 +17,8 @@ _HOMES = {
     "ImageVAE": "shapeshift.fit.images",
     "Posterior": "shapeshift.fit.posterior",
     "Property": "shapeshift.fit.property",
+    "ShiftVAERegressor": "shapeshift.fit.regressors",
+    "ImageVAERegressor": "shapeshift.fit.regressors",
     "load": "shapeshift.fit.loading",
     "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",
