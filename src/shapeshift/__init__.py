@@ -15,6 +15,7 @@ _HOMES = {
     "synthetic": "shapeshift.data.synthetic",
     "ShiftVAE": "shapeshift.fit.estimators",
     "ImageVAE": "shapeshift.fit.images",
+    "VED": "shapeshift.fit.translation",
     "Posterior": "shapeshift.fit.posterior",
     "Property": "shapeshift.fit.property",
     "ShiftVAERegressor": "shapeshift.fit.regressors",

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -72,6 +72,8 @@ class Plan:
         arXiv:1803.05407); the average is taken where it explains the held-out signals better.
     split : int, optional
         Seed of what is held out, to compare fits; by default it is drawn with all else.
+    weight_decay : float
+        Of the networks, decoupled from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101).
     """
 
     epochs: int = 100
@@ -85,6 +87,7 @@ class Plan:
     kl_weight: Mapping[str, Weight] | Callable[[float], dict[str, float]] = field(default_factory=dict)
     averaging: float = 0.0
     split: int | None = None
+    weight_decay: float = 0.0
 
     def n_free(self, done: float, n_latent: int) -> int:
         """How many shape latents are free after this share of the training."""
@@ -165,13 +168,16 @@ def _split(n: int, share: float, generator: torch.Generator) -> tuple[Tensor, Te
     return (rows[:n_held], rows[n_held:]) if n_held else (rows, rows)
 
 
-def _optimiser(vae: PoseVAE, rate: float) -> torch.optim.Optimizer:
+def _optimiser(vae: PoseVAE, plan: Plan) -> torch.optim.Optimizer:
     """Adam; scalars of the likelihood learn faster, for they have far to go in few steps."""
     scalars = list(vae.likelihood.parameters())
     own = {id(p) for p in scalars}
     networks = [p for p in vae.parameters() if id(p) not in own]
-    groups = [{"params": networks, "lr": rate}] + ([{"params": scalars, "lr": 10 * rate}] if scalars else [])
-    return torch.optim.Adam(groups, fused=True)
+    rate, decay = plan.learning_rate, plan.weight_decay
+    groups: list[dict[str, Any]] = [{"params": networks, "lr": rate, "weight_decay": decay}]
+    if scalars:
+        groups.append({"params": scalars, "lr": 10 * rate, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, fused=True)
 
 
 class _Loop(NamedTuple):
@@ -231,7 +237,7 @@ class _Loop(NamedTuple):
 
 def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int) -> _Loop:
     """The loop over n signals, before its first step."""
-    optimiser = _optimiser(vae, plan.learning_rate)
+    optimiser = _optimiser(vae, plan)
     steps = math.ceil(n / plan.batch_size) * plan.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
