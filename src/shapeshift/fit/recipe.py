@@ -108,7 +108,7 @@ def fit(
     history = train(vae, data, plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch)
     enough = SAMPLE if design.image is None else FEW_IMAGES
     some = torch.linspace(0, len(x) - 1, min(enough, len(x))).long()  # the same for every seed
-    some = of_every_kind(given) if design.kinds else some
+    some = of_every_kind(given, enough) if design.kinds else some
     theta = settled(vae, x[some], noise[some], given[some], bank(some, place))
     if isinstance(reach, Reach):
         reach = tightened(vae, theta, reach)
@@ -174,10 +174,10 @@ def _zero_of(vae: PoseVAE, theta: Tensor, still: bool, kinds: bool) -> Reference
     return (fit_references if kinds else fit_reference)(vae, theta, rigid=still)
 
 
-def of_every_kind(given: Tensor) -> Tensor:
-    """At most SAMPLE rows, of every kind of what is given (n, c) alike, evenly over its own."""
+def of_every_kind(given: Tensor, most: int = SAMPLE) -> Tensor:
+    """At most so many rows, of every kind of what is given (n, c) alike, evenly over its own."""
     kinds, which = given.unique(dim=0, return_inverse=True)
-    each = max(1, SAMPLE // len(kinds))
+    each = max(1, most // len(kinds))
     rows = [torch.nonzero(which == k)[:, 0] for k in range(len(kinds))]
     return torch.cat([r[torch.linspace(0, len(r) - 1, min(each, len(r))).long()] for r in rows])
 
