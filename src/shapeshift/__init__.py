@@ -20,8 +20,6 @@ _HOMES = {
     "ImageVAERegressor": "shapeshift.fit.labelled",
     "Posterior": "shapeshift.fit.posterior",
     "Property": "shapeshift.fit.property",
-    "ShiftVAERegressor": "shapeshift.fit.regressors",
-    "ImageVAERegressor": "shapeshift.fit.regressors",
     "load": "shapeshift.fit.loading",
     "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",
