@@ -46,7 +46,7 @@ def pairwise(views: Views, reach: Tensor) -> Pairs:
         better = square < best
         best, which = torch.where(better, square, best), which.masked_fill(better, t)
     pose = grid.poses[which]
-    back = best.T < best
+    back = best > best.T
     pose = torch.where(back[..., None], -pose.transpose(0, 1), pose)
     return Pairs(torch.minimum(best, best.T).clamp_min(0), pose)
 

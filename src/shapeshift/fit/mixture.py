@@ -46,7 +46,9 @@ class Mixture(NamedTuple):
         for c, (mean, axes, variances) in enumerate(zip(self.mean, self.axes, self.variances, strict=True)):
             off = (views.z - mean).reshape(-1, d)
             along = (off @ axes).square() @ (1 / self.rest - 1 / variances)
-            volume = variances.log().sum() + (d - len(variances)) * self.rest.log() + d * math.log(2 * math.pi)
+            volume = (
+                variances.log().sum() + (d - len(variances)) * self.rest.log() + d * math.log(2 * math.pi)
+            )
             out[c] = (-0.5 * (off.square().sum(1) / self.rest - along + volume)).reshape(t, n).T
         return temper * out + self.log_pose(views.grid) + self.log_prior[:, None, None]
 
@@ -93,7 +95,9 @@ def maximised(views: Views, share: Tensor) -> Mixture:
     left = (cov.diagonal(dim1=1, dim2=2).sum(1) - values.sum(1)) / (d - q)
     rest = ((weight / weight.sum()) @ left).clamp_min(1e-9)
     log_prior = ((weight + 1) / (weight + 1).sum()).log()
-    return Mixture(torch.stack(means), vectors, values.clamp_min(rest), rest, log_prior, _spread(views.grid, share))
+    return Mixture(
+        torch.stack(means), vectors, values.clamp_min(rest), rest, log_prior, _spread(views.grid, share)
+    )
 
 
 def _spread(grid: Grid, share: Tensor) -> Tensor:
@@ -111,7 +115,13 @@ def responsible(classes: Tensor, pose: Tensor, grid: Grid) -> Tensor:
 
 
 def fitted(
-    views: Views, classes: Tensor, pose: Tensor, log_known: Tensor | None = None, *, temper: float = 1.0, rounds: int = 10
+    views: Views,
+    classes: Tensor,
+    pose: Tensor,
+    log_known: Tensor | None = None,
+    *,
+    temper: float = 1.0,
+    rounds: int = 10,
 ) -> tuple[Mixture, float]:
     """The mixture from a start, classes (n, C) and poses (n, G), and the mean log evidence of the last round.
 

@@ -127,9 +127,11 @@ def _encoder(design: Design, n_pose: int, pixel: float) -> torch.nn.Module:
     assert design.image is not None
     channels, rows, columns = design.image
     sizes = (n_pose, design.n_latent, pixel, design.n_given)
+    kinds = design.n_classes > 0
     if design.encoder == "dense":
-        return DenseEncoder(channels * rows * columns, *sizes, width=design.width, depth=design.depth)
-    return ConvEncoder(design.image, *sizes, width=design.width)
+        length = channels * rows * columns
+        return DenseEncoder(length, *sizes, width=design.width, depth=design.depth, kinds=kinds)
+    return ConvEncoder(design.image, *sizes, width=design.width, kinds=kinds)
 
 
 def _decoder(
