@@ -16,14 +16,16 @@ from torch import Tensor
 
 from shapeshift.fit.bank import Bank, Reach, spread
 from shapeshift.fit.kinds import temper_of
-from shapeshift.fit.refine import Refined, in_chunks, joint_loss
-from shapeshift.fit.search import Found, better_places, infer
+from shapeshift.fit.refine import Refined, in_chunks, joint_loss, refine
+from shapeshift.fit.search import Found, better_places, candidates, infer, start_at, table_of
 from shapeshift.fit.start_kinds import members
 from shapeshift.fit.train import Signals
 from shapeshift.model.objective import Elbo, elbo, over_classes
 from shapeshift.model.vae import PoseVAE
 
 LEAST = 1e-4  # probability below which training leaves a class out, until the next look at all
+LIKELY = 0.05  # of the likeliest class's probability, from which on a class is refined to the end
+GUESS = 2  # steps that tell how likely a class is
 SIZE = 16
 
 
@@ -81,38 +83,48 @@ class Looked(NamedTuple):
 
 @torch.no_grad()
 def look_again(vae: PoseVAE, bank: Bank, data: Signals, log_prior: Tensor) -> Looked:
-    """Places and probabilities under every class by the encoder, log_prior (n, Y) with what is held of the start.
+    """Places and probabilities under every class by the encoder; log_prior (n, Y) with what is held of the
+    start. Places are searched again in the classes that are likely where they were.
 
     The temper is told by what the best class leaves over (see :func:`shapeshift.fit.kinds.temper_of`).
     """
-    n_classes = log_prior.shape[1]
-    place, log_px, square = data.place.clone(), torch.empty_like(log_prior), torch.empty_like(log_prior)
-    for kind in range(n_classes):
-        given = class_rows(kind, n_classes, len(data.x))
-        rows = torch.nonzero(torch.isfinite(log_prior[:, kind]))[:, 0]
-        part = data.x[rows], data.noise[rows], place[rows, kind], given[rows]
-        if vae.n_pose and len(rows):
-            part = (*part[:2], better_places(vae, bank.of(given[0]), *part), part[3])
-            place[rows, kind] = part[2]
-        log_px[:, kind], square[:, kind] = -torch.inf, torch.inf
+    size = data.x.shape[1]
+    everywhere = torch.isfinite(log_prior)
+    log_px, square = _by_encoder(vae, data, data.place, everywhere)
+    share = (temper_of(square.amin(1), size) * log_px + log_prior).softmax(1)
+    if not vae.n_pose:
+        return Looked(share, data.place)
+    place, likely = data.place.clone(), share > LEAST
+    for kind in range(share.shape[1]):
+        rows = torch.nonzero(likely[:, kind])[:, 0]
         if len(rows):
-            log_px[rows, kind], square[rows, kind] = in_chunks(lambda *p: _by_encoder(vae, *p), *part)
-    temper = temper_of(square.amin(1), data.x.shape[1])
-    return Looked((temper * log_px + log_prior).softmax(1), place)
+            given = class_rows(kind, share.shape[1], len(rows))
+            part = data.x[rows], data.noise[rows], place[rows, kind], given
+            place[rows, kind] = better_places(vae, bank.of(given[0]), *part)
+    again, left = _by_encoder(vae, data, place, likely)
+    log_px, square = torch.where(likely, again, log_px), torch.where(likely, left, square)
+    return Looked((temper_of(square.amin(1), size) * log_px + log_prior).softmax(1), place)
 
 
-def _by_encoder(
-    vae: PoseVAE, x: Tensor, noise: Tensor, place: Tensor, given: Tensor
-) -> tuple[Tensor, Tensor]:
-    """log p(x) by the encoder's Gaussian in the place of the posterior, and the squares left over: (n,) each."""
-    q = vae.encode(x, place, given)
-    q = q._replace(pose=vae.within(q.pose))
-    theta = q.theta(given)
-    values = vae.values(q.pose, theta[:, vae.n_pose :])
-    sds = torch.cat([q.pose_sd, q.z_sd], 1)
-    volume = sds.log().sum(1) + 0.5 * sds.shape[1] * math.log(2 * math.pi)
-    square = residual_squares(vae, x, noise, vae.fitted(x, values))
-    return volume - joint_loss(vae, x, noise, theta, values), square
+def _by_encoder(vae: PoseVAE, data: Signals, place: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+    """log p(x | y) with the encoder's Gaussian for the posterior, and the squares left over, (n, Y) each; minus
+    infinity and infinity but for ``which`` (n, Y)."""
+    rows, kinds = torch.nonzero(which, as_tuple=True)
+    given = torch.eye(which.shape[1], dtype=data.x.dtype)[kinds]
+
+    def part(row: Tensor, place: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        x, noise = data.x[row], data.noise[row]
+        q = vae.encode(x, place, given)
+        q = q._replace(pose=vae.within(q.pose))
+        theta, sds = q.theta(given), torch.cat([q.pose_sd, q.z_sd], 1)
+        values = vae.values(q.pose, theta[:, vae.n_pose :])
+        volume = sds.log().sum(1) + 0.5 * sds.shape[1] * math.log(2 * math.pi)
+        square = residual_squares(vae, x, noise, vae.fitted(x, values))
+        return volume - joint_loss(vae, x, noise, theta, values), square
+
+    log_px, square = in_chunks(part, rows, place[rows, kinds], given)
+    out = torch.full(which.shape, -torch.inf).index_put((rows, kinds), log_px)
+    return out, torch.full(which.shape, torch.inf).index_put((rows, kinds), square)
 
 
 def residual_squares(vae: PoseVAE, x: Tensor, noise: Tensor, values: Tensor) -> Tensor:
@@ -158,6 +170,9 @@ def class_posterior(
 ) -> ClassPosterior:
     """Posterior of signals (n, P) under every class, and of the class.
 
+    Every class is refined by a few steps from its best place; those then likely, to the end and from other
+    places as well.
+
     Parameters
     ----------
     x, noise : Tensor (n, P), (n, 2)
@@ -167,24 +182,47 @@ def class_posterior(
         p(y | x) is proportional to p(y) p(x | y)^temper: as many nats as the residuals are worth.
     """
     prior = log_prior.expand(len(x), -1)
+    n_classes = prior.shape[1]
     log_evidence = torch.full(prior.shape, -torch.inf, dtype=x.dtype)
+
+    def each(which: Tensor) -> Iterator[tuple[Tensor, int, Bank, Tensor]]:
+        for c in range(n_classes):
+            rows = torch.nonzero(which[:, c])[:, 0]
+            if len(rows):
+                given = class_rows(c, n_classes, len(rows))
+                yield rows, c, bank.of(given[0]), given
+
+    for rows, c, own, given in each(torch.isfinite(prior)):
+        log_evidence[rows, c] = first_guess(vae, own, x[rows], noise[rows], given).log_evidence
+    share = (temper * log_evidence + prior).softmax(1)
+    likely = share > LIKELY * share.amax(1, keepdim=True)
     best: Found | None = None
-    score = x.new_full((len(x),), -torch.inf)
-    kind = torch.zeros(len(x), dtype=torch.long)
-    for c in range(prior.shape[1]):
-        rows = torch.nonzero(torch.isfinite(prior[:, c]))[:, 0]
-        if not len(rows):
-            continue
-        given = class_rows(c, prior.shape[1], len(rows))
-        found = infer(vae, bank.of(given[0]), x[rows], noise[rows], given, steps=steps)
-        log_evidence[rows, c] = found.refined.log_evidence
-        now = temper * log_evidence[rows, c] + prior[rows, c]
+    score, kind = x.new_full((len(x),), -torch.inf), torch.zeros(len(x), dtype=torch.long)
+    for rows, c, own, given in each(likely):
+        found = infer(vae, own, x[rows], noise[rows], given, steps=steps)
+        log_evidence[rows, c] = torch.maximum(log_evidence[rows, c], found.refined.log_evidence)
+        now = temper * found.refined.log_evidence + prior[rows, c]
         best = _like(found, len(x)) if best is None else best
-        _lead(best, rows, now > score[rows], found)
-        kind[rows[now > score[rows]]] = c
-        score[rows] = torch.maximum(now, score[rows])
+        better = now > score[rows]
+        _lead(best, rows, better, found)
+        kind[rows[better]], score[rows[better]] = c, now[better]
     assert best is not None
     return ClassPosterior(best, kind, (temper * log_evidence + prior).softmax(1), log_evidence)
+
+
+def first_guess(vae: PoseVAE, bank: Bank, x: Tensor, noise: Tensor, given: Tensor) -> Refined:
+    """A few steps from the place that the bank names first, for signals (n, P) of one class."""
+    if not vae.n_pose:
+        nowhere = vae.frame.nowhere(len(x), 0)
+        (theta,) = in_chunks(lambda *part: (vae.encode(*part).theta(part[2]),), x, nowhere, given)
+        return refine(vae, x, noise, theta, steps=GUESS)
+    table = table_of(vae, bank)
+
+    def start(x: Tensor, noise: Tensor, given: Tensor) -> tuple[Tensor]:
+        named = candidates(vae, bank, table, x, noise)
+        return start_at(vae, bank, x, noise, given, named.place[:, 0], named.shape[:, 0])
+
+    return refine(vae, x, noise, in_chunks(start, x, noise, given)[0], steps=GUESS)
 
 
 def _columns(found: Found) -> Iterator[Tensor]:

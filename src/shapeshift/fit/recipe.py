@@ -15,7 +15,6 @@ from shapeshift.fit.bank import Bank, Reach, bank_of
 from shapeshift.fit.choose import filled, look_spiked, nuisances_for
 from shapeshift.fit.classes import (
     bank_of_classes,
-    class_posterior,
     enumerated_bound,
     learned_prior,
     log_priors,
@@ -171,7 +170,7 @@ def _begun_on_plane(
 
 
 HOLD = (0.1, 0.03, 0.0, 0.0)  # power of the start's probabilities, at one look at all classes after the other
-LOOKS = (0.1, 0.2, 0.35, 0.6)  # when that is, as a share of the training
+LOOKS = (0.15, 0.3, 0.6)  # when that is, as a share of the training
 
 
 def _fit_with_classes(
@@ -205,29 +204,23 @@ def _fit_with_classes(
     data = Signals(x, noise, place, log_priors(share, learned_prior(share), 1.0, start), x[:, :0])
     plan = replace(plan, searches=LOOKS)
     history = train(vae, data, plan, generator, search=look, on_epoch=on_epoch, bound=enumerated_bound)
-    bank = bank_of_classes(vae, data, share, reach)
-    return _concluded(vae, bank, data, known, learned_prior(share), reach, history)
+    data = look(vae, data)  # with the final weights
+    return _concluded(vae, data, share, reach, history)
 
 
 def _concluded(
-    vae: PoseVAE,
-    bank: Bank,
-    data: Signals,
-    known: Tensor,
-    log_prior: Tensor,
-    reach: int | Reach,
-    history: History,
+    vae: PoseVAE, data: Signals, share: Tensor, reach: int | Reach, history: History
 ) -> Fitted:
-    """The likelihood, the bank, the classes' weights and the temper, all from some of the signals refined."""
+    """The likelihood, the bank and the temper, from signals refined under the classes of the last look."""
     some = torch.linspace(0, len(data.x) - 1, min(SAMPLE, len(data.x))).long()
-    x, noise, prior = data.x[some], data.noise[some], log_prior + known[some]
-    temper = 1.0
-    for _ in range(2):
-        found = class_posterior(vae, bank, x, noise, prior, temper).found
-        vae.likelihood.settle(x, found.refined.values, noise)
-        temper = temper_from(vae, x, noise, found)
-    theta = found.refined.theta
-    bank = bank_of(theta, vae.n_pose, reach, n_given=vae.n_given, kinds=True)
+    bank = bank_of_classes(vae, data, share, reach)
+    x, noise = data.x[some], data.noise[some]
+    given = torch.eye(share.shape[1])[share[some].argmax(1)]
+    found = infer(vae, bank, x, noise, given)
+    vae.likelihood.settle(x, found.refined.values, noise)
+    found = infer(vae, bank, x, noise, given)
+    bank = bank_of(found.refined.theta, vae.n_pose, reach, n_given=vae.n_given, kinds=True)
+    log_prior, temper = learned_prior(share), temper_from(vae, x, noise, found)
     return Fitted(vae, bank, _no_reference(vae), history, None, None, log_prior, temper)
 
 
