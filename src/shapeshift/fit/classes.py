@@ -1,8 +1,8 @@
 """Classes that nobody has told: every one of them tried, in training and after it.
 
-A class is a latent with Y values, so nothing has to be drawn of it: the bound and the evidence are sums over all of
-them. In training most classes of most signals are out of the question, and the sum leaves them out: exact but for
-what it leaves out, which is looked at again now and then.
+A class is a latent with Y values, so nothing has to be drawn of it: the bound and the evidence are sums over
+all of them. In training most classes of most signals are out of the question, and the sum leaves them out:
+exact but for what it leaves out, which is looked at again now and then.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def enumerated_bound(vae: PoseVAE, batch: Signals, generator: torch.Generator) -
 
 
 def log_priors(share: Tensor, log_prior: Tensor, hold: float, start: Tensor) -> Tensor:
-    """log p(y) of every signal (n, Y) as training sees it: the classes' own (Y,) and, as long as they are held, the
-    start's probabilities (n, Y) to the power ``hold``; minus infinity for classes left out."""
+    """log p(y) of every signal (n, Y) as training sees it: the classes' own (Y,) and, as long as they are
+    held, the start's probabilities (n, Y) to the power ``hold``; minus infinity for classes left out."""
     out = log_prior + hold * start.log()
     best = torch.nn.functional.one_hot(share.argmax(1), share.shape[1]).bool()
     return out.masked_fill((share < LEAST) & ~best, -torch.inf)
@@ -107,8 +107,8 @@ def look_again(vae: PoseVAE, bank: Bank, data: Signals, log_prior: Tensor) -> Lo
 
 
 def _by_encoder(vae: PoseVAE, data: Signals, place: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-    """log p(x | y) with the encoder's Gaussian for the posterior, and the squares left over, (n, Y) each; minus
-    infinity and infinity but for ``which`` (n, Y)."""
+    """log p(x | y) with the encoder's Gaussian for the posterior, and the squares left over, (n, Y) each;
+    minus infinity and infinity but for ``which`` (n, Y)."""
     rows, kinds = torch.nonzero(which, as_tuple=True)
     given = torch.eye(which.shape[1], dtype=data.x.dtype)[kinds]
 
@@ -241,6 +241,7 @@ def _lead(best: Found, rows: Tensor, better: Tensor, found: Found) -> None:
         whole[rows[better]] = part[better]
 
 
+@torch.no_grad()
 def temper_from(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found) -> float:
     """The temper that the residuals of fitted signals (n, P) call for."""
     return temper_of(residual_squares(vae, x, noise, found.refined.values), x.shape[1])

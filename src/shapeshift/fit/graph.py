@@ -1,9 +1,9 @@
 """The graph of nearest neighbours over poses: classes by its spectrum, poses by synchronisation.
 
-Two patterns are as far apart as they are at the pose that brings them nearest. Neighbours chain what is alike;
-where the chains hardly touch, classes part (Ng, Jordan & Weiss 2002, NeurIPS 14; weights of Zelnik-Manor & Perona
-2004, NeurIPS 17), and within a class the relative poses along the edges fix those of all (angular synchronisation:
-Singer 2011, Appl. Comput. Harmon. Anal. 30, 20).
+Two patterns are as far apart as they are at the pose that brings them nearest. Neighbours chain what is
+alike; where the chains hardly touch, classes part (Ng, Jordan & Weiss 2002, NeurIPS 14; weights of
+Zelnik-Manor & Perona 2004, NeurIPS 17), and within a class the relative poses along the edges fix those of
+all (angular synchronisation: Singer 2011, Appl. Comput. Harmon. Anal. 30, 20).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 import torch
-from scipy.sparse.linalg import eigsh, spsolve
+from scipy.linalg import eigh
+from scipy.sparse.linalg import spsolve
 from sklearn.cluster import KMeans
 from torch import Tensor
 
@@ -25,7 +26,8 @@ SPREAD = 0.99  # share of its label that a signal has from its neighbours
 
 
 class Pairs(NamedTuple):
-    """Squared distances (n, n), and which pose of the grid, (n, n, G), takes the first of a pair to the second."""
+    """Squared distances (n, n), and which pose of the grid, (n, n, G), takes the first of a pair to the
+    second."""
 
     distance: Tensor
     pose: Tensor
@@ -75,8 +77,8 @@ def spectral(weights: sp.csr_matrix, n_classes: int, seed: int) -> np.ndarray:
     if n_classes == 1:
         return np.zeros(weights.shape[0], dtype=int)
     matrix, degree = _normalised(weights)
-    first = np.random.default_rng(0).normal(size=len(degree))
-    _, vectors = eigsh(matrix, n_classes, which="LA", v0=first)
+    last = len(degree) - 1  # classes that do not touch share an eigenvalue, which iterations cannot part
+    _, vectors = eigh(matrix.toarray(), subset_by_index=(last + 1 - n_classes, last))
     rows = vectors * degree[:, None] ** -0.5
     rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-12
     return KMeans(n_classes, n_init=20, random_state=seed).fit_predict(rows)
@@ -102,8 +104,8 @@ def spread(weights: sp.csr_matrix, labels: np.ndarray, n_classes: int) -> np.nda
 def synchronised(weights: sp.csr_matrix, pose: Tensor, classes: np.ndarray, grid: Grid) -> Tensor:
     """Poses (n, G) of all signals within their class, from relative ones (n, n, G) along the edges.
 
-    The phase of the first eigenvector of w_ij exp(i (a_i - a_j)); lags and scales are laid on half a circle, where
-    single wrong edges sway the answer as little as they do angles. Every class has its mean at 0.
+    The phase of the first eigenvector of w_ij exp(i (a_i - a_j)); lags and scales are laid on half a circle,
+    where single wrong edges sway the answer as little as they do angles. Every class has its mean at 0.
     """
     out = pose.new_zeros(len(classes), pose.shape[2])
     for kind in np.unique(classes):

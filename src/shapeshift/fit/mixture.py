@@ -1,10 +1,10 @@
 """A mixture of factor analysers over views: classes, with the pose summed out over its grid.
 
-    p(view at pose t | class c) = N(mean_c, U_c diag(lambda_c - s^2) U_c' + s^2 I),   p(t) = N(0, tau^2) on the grid,
+    p(view at pose t | class c) = N(mean_c, U_c diag(lambda_c - s^2) U_c' + s^2 I),   p(t) = N(0, tau^2),
 
-fitted by expectation and maximisation (Ghahramani & Hinton 1996, CRG-TR-96-1; with hidden transformations, Frey &
-Jojic 2003, IEEE Trans. Pattern Anal. 25, 1). It is the model's own likelihood with shapes kept linear: cheap enough
-to choose between starts, and to start the networks from.
+fitted by expectation and maximisation (Ghahramani & Hinton 1996, CRG-TR-96-1; with hidden transformations,
+Frey & Jojic 2003, IEEE Trans. Pattern Anal. 25, 1). It is the model's own likelihood with shapes kept linear:
+cheap enough to choose between starts, and to start the networks from.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LEAST = 1e-4  # responsibilities below it count as none
 
 
 class Mixture(NamedTuple):
-    """mean (C, D) | axes (C, D, q) and variances (C, q) along them | rest: variance of every other direction |
-    log_prior (C,) of the classes | spread (G,) of the poses."""
+    """mean (C, D) | axes (C, D, q) and variances (C, q) along them | rest: variance of every other direction
+    | log_prior (C,) of the classes | spread (G,) of the poses."""
 
     mean: Tensor
     axes: Tensor

@@ -152,7 +152,7 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
         gain = torch.exp(encoder.linear(inputs)[:, :1] * decoder.log_gain[0])
         y, strength = decoder.floor + (y - decoder.floor) / gain, gain / gain.square().mean().sqrt()
         mean = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent + vae.n_given))
-    rest = (_settled(y, seen, mean) - mean) * seen * strength
+    rest = (settled_lags(y, seen, mean) - mean) * seen * strength
     slope = torch.gradient(mean, dim=1)[0]
     rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
     _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)
@@ -170,7 +170,7 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
         encoder.linear.bias[k] = -size * (shown[0] * component).sum() / sd
 
 
-def _settled(y: Tensor, seen: Tensor, mean: Tensor) -> Tensor:
+def settled_lags(y: Tensor, seen: Tensor, mean: Tensor) -> Tensor:
     """Moved-back signals (n, P), moved on by the fraction of a sample that their lags leave over.
 
     Without it the first component of narrow features is their slope, and a latent that starts there folds:

@@ -13,9 +13,9 @@ from shapeshift.fit.align import Alignment
 from shapeshift.fit.kinds import Kinds, ViewsOf
 from shapeshift.fit.start import (
     Design,
-    _settled,
     aligned_mean,
     prepared,
+    settled_lags,
     spline_coefficients,
 )
 from shapeshift.fit.start_plane import PlaneStart, surface_coefficients
@@ -175,7 +175,7 @@ def _start_class(vae: PoseVAE, c: int, shown: Shown) -> None:
     theta[0, g + k + c] = 1
     values, jacobian = vae.values_and_jacobian(theta)
     mean = vae.likelihood.mean(values) if vae.nuisance is None else values
-    y = _settled(shown.y, shown.seen, mean) if decoder.lattice is None and g else shown.y
+    y = settled_lags(shown.y, shown.seen, mean) if decoder.lattice is None and g else shown.y
     rest = (y - mean) * shown.seen * shown.strength
     slopes = torch.linalg.qr(jacobian[0, :g].T)[0]
     rest = rest - (rest @ slopes) @ slopes.T

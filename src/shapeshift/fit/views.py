@@ -1,7 +1,7 @@
 """Views: every signal or image moved back by each of a grid of poses, in few components.
 
-Patterns of several kinds have no common frame in which they could be compared. So all views of all of them are
-made once, and whatever compares two patterns, or one with a class, does so over the grid of poses.
+Patterns of several kinds have no common frame in which they could be compared. So all views of all of them
+are made once, and whatever compares two patterns, or one with a class, does so over the grid of poses.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ LAGS = 12  # steps of a signal to both sides
 class Grid(NamedTuple):
     """Poses (T, G), of which ``zero`` is the one that leaves all as it is.
 
-    step, reach (G,): between neighbours, and how far two patterns may lie apart, 0 where a column has one value |
-    circle (G,): where a full turn is the whole of it.
+    step, reach (G,): between neighbours, and how far two patterns may lie apart, 0 where a column has one
+    value | circle (G,): where a full turn is the whole of it.
     """
 
     poses: Tensor
@@ -151,7 +151,7 @@ def image_views(
     points = torch.stack(torch.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 2)
     if any(w.name == "rotation" for w in warps):  # the corners of one image are outside another
         points = points[(points / half).square().sum(1) <= 1.1]
-    images = F.adaptive_avg_pool2d(_blurred(x.reshape(len(x), *frame.shape)), size)
+    images = F.adaptive_avg_pool2d(_blurred(x.reshape(len(x), *frame.shape)), (size[0], size[1]))
     images = images - images.mean((1, 2, 3), keepdim=True)
 
     def draw(pose: Tensor) -> Tensor:
