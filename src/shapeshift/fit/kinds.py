@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.graph import graph, pairwise, spectral, spread, synchronised
-from shapeshift.fit.mixture import Mixture, fitted, told
+from shapeshift.fit.mixture import FACTORS, Mixture, fitted, told
 from shapeshift.fit.views import Grid, Views
 
 MOST = 2000  # signals that make up the graph
@@ -41,7 +41,13 @@ class Kinds(NamedTuple):
 
 @torch.no_grad()
 def find_kinds(
-    views_of: ViewsOf, n: int, n_classes: int, generator: torch.Generator, labels: Tensor | None = None
+    views_of: ViewsOf,
+    n: int,
+    n_classes: int,
+    generator: torch.Generator,
+    labels: Tensor | None = None,
+    *,
+    factors: int = FACTORS,
 ) -> Kinds:
     """Classes of n signals from their views, some with labels (n,), -1 where unknown.
 
@@ -55,7 +61,7 @@ def find_kinds(
     known = labels[some]
     with_labels = bool((known >= 0).any())
     starts = _from_labels if with_labels else _from_spectrum
-    best = max(starts(views, n_classes, seed, known), key=lambda found: found.evidence)
+    best = max(starts(views, n_classes, seed, known, factors), key=lambda found: found.evidence)
     parts = [views if len(some) == n else views_of(r, views.basis) for r in torch.arange(n).split(MOST)]
     temper = LABELLED_TEMPER if with_labels else temper_of(squares(best.mixture, views), views.z.shape[2])
     log_joint, pose = (
@@ -91,7 +97,7 @@ class _Start(NamedTuple):
     log_known: Tensor
 
 
-def _from_spectrum(views: Views, n_classes: int, seed: int, labels: Tensor) -> list[_Start]:
+def _from_spectrum(views: Views, n_classes: int, seed: int, labels: Tensor, factors: int) -> list[_Start]:
     """Mixtures from the spectra of several graphs."""
     out = []
     for reach in _reaches(views.grid):
@@ -101,7 +107,7 @@ def _from_spectrum(views: Views, n_classes: int, seed: int, labels: Tensor) -> l
             classes = spectral(weights, n_classes, seed)
             pose = synchronised(weights, pairs.pose, classes, views.grid)
             one = torch.nn.functional.one_hot(torch.from_numpy(classes).long(), n_classes).float()
-            out.append(_Start(*fitted(views, one, pose), excluded(labels, n_classes)))
+            out.append(_Start(*fitted(views, one, pose, factors=factors), excluded(labels, n_classes)))
     return out
 
 
@@ -111,7 +117,7 @@ def _reaches(grid: Grid) -> Sequence[Tensor]:
     return [torch.where(grid.circle, 1.0, share) * grid.reach for share in REACHES[0 if bounded else 1 :]]
 
 
-def _from_labels(views: Views, n_classes: int, seed: int, labels: Tensor) -> list[_Start]:
+def _from_labels(views: Views, n_classes: int, seed: int, labels: Tensor, factors: int) -> list[_Start]:
     """The mixture held near the labels as they spread along the graph."""
     pairs = pairwise(views, _reaches(views.grid)[0])
     weights = graph(pairs.distance, NEIGHBOURS[0])
@@ -120,7 +126,12 @@ def _from_labels(views: Views, n_classes: int, seed: int, labels: Tensor) -> lis
     classes = likely.argmax(1).numpy().astype(np.int64)
     pose = synchronised(weights, pairs.pose, classes, views.grid)
     log_known = (likely + 1e-30).log() + excluded(labels, n_classes)
-    return [_Start(*fitted(views, likely, pose, log_known, temper=LABELLED_TEMPER, rounds=8), log_known)]
+    return [
+        _Start(
+            *fitted(views, likely, pose, log_known, temper=LABELLED_TEMPER, rounds=8, factors=factors),
+            log_known,
+        )
+    ]
 
 
 def squares(mixture: Mixture, views: Views) -> Tensor:
@@ -176,18 +187,21 @@ def held_out_evidence(
     n_classes: Sequence[int],
     generator: torch.Generator,
     *,
+    n_latent: int = 2,
     share: float = 0.25,
 ) -> HeldOut:
     """How well mixtures of several numbers of classes foretell signals that they were not fitted to.
 
     The mixture of linear models is judged, in the components of its views, and not the network that starts
-    from it: seconds, not minutes. The evidence is tempered as the residuals call for.
+    from it: seconds, not minutes. Every class has as many linear components as the model has latents, for one
+    class of many draws what several of few do. The evidence is tempered as the residuals call for.
     """
     order = torch.randperm(n, generator=generator)[:MOST]
     cut = round(share * len(order))
     held, used = order[:cut].sort().values, order[cut:].sort().values
     views = views_of(used, None)
-    fits = [find_kinds(lambda *_: views, len(used), k, generator).mixture for k in n_classes]
+    found = (find_kinds(lambda *_: views, len(used), k, generator, factors=n_latent) for k in n_classes)
+    fits = [kinds.mixture for kinds in found]
     temper = min(temper_of(squares(m, views), views.z.shape[2]) for m in fits)
     unseen = views_of(held, views.basis)
     each = [told(m, unseen, temper).log_joint.logsumexp(1).double() for m in fits]

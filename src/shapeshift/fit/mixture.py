@@ -74,7 +74,7 @@ def told(mixture: Mixture, views: Views, temper: float = 1.0) -> Told:
     return Told(joint.logsumexp(2).T, pose.transpose(0, 1))
 
 
-def maximised(views: Views, share: Tensor) -> Mixture:
+def maximised(views: Views, share: Tensor, factors: int = FACTORS) -> Mixture:
     """The mixture of given responsibilities (C, n, T)."""
     d = views.z.shape[2]
     rows = views.z.transpose(0, 1).reshape(-1, d)
@@ -89,7 +89,7 @@ def maximised(views: Views, share: Tensor) -> Mixture:
     sums = torch.stack(scatter)
     common = sums.sum(0) / weight.sum()
     cov = (sums + SHRINK * common) / (weight + SHRINK)[:, None, None]
-    q = min(FACTORS, max(0, d - 1))
+    q = min(factors, max(0, d - 1))
     values, vectors = torch.linalg.eigh(cov.double())
     values, vectors = values[:, d - q :].to(rows.dtype), vectors[:, :, d - q :].to(rows.dtype)
     left = (cov.diagonal(dim1=1, dim2=2).sum(1) - values.sum(1)) / (d - q)
@@ -122,17 +122,18 @@ def fitted(
     *,
     temper: float = 1.0,
     rounds: int = 10,
+    factors: int = FACTORS,
 ) -> tuple[Mixture, float]:
     """The mixture from a start, classes (n, C) and poses (n, G), and the mean log evidence of the last round.
 
     log_known (n, C): what is known besides of the classes, minus infinity where a label excludes one.
     """
-    mixture, evidence = maximised(views, responsible(classes, pose, views.grid)), 0.0
+    mixture, evidence = maximised(views, responsible(classes, pose, views.grid), factors), 0.0
     for _ in range(rounds):
         joint = mixture.joint(views, temper)
         joint = joint if log_known is None else joint + log_known.T[:, :, None]
         flat = joint.transpose(0, 1).flatten(1)
         evidence = float(flat.logsumexp(1).mean())
         share = flat.softmax(1).unflatten(1, (len(joint), -1)).transpose(0, 1)
-        mixture = maximised(views, share)
+        mixture = maximised(views, share, factors)
     return mixture, evidence

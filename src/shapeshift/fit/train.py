@@ -145,8 +145,7 @@ def train(
             vae.n_free = plan.n_free(done, vae.n_latent)
             if search and due and done >= due[0]:
                 due.pop(0)
-                found = search(vae, data)
-                data = found if isinstance(found, Signals) else data._replace(place=found)
+                data = _renewed(data, search(vae, data))
             record = {"epoch": epoch, **loop.epoch(data.take(used), done)}
             record["val_loss"] = loop.judge(data.take(held), done)
             records.append(record)
@@ -166,6 +165,11 @@ def train(
         vae.load_state_dict(best)
     vae.n_free = vae.n_latent
     return History({k: [r[k] for r in records] for k in records[0]} if records else {}, stopped)
+
+
+def _renewed(data: Signals, found: Tensor | Signals) -> Signals:
+    """The signals with what a search has found."""
+    return found if isinstance(found, Signals) else data._replace(place=found)
 
 
 def _split(n: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
