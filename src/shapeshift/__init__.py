@@ -14,6 +14,7 @@ _HOMES = {
     "open": "shapeshift.data.files",
     "synthetic": "shapeshift.data.synthetic",
     "ShiftVAE": "shapeshift.fit.estimators",
+    "ImageVAE": "shapeshift.fit.images",
     "Posterior": "shapeshift.fit.posterior",
     "load": "shapeshift.fit.loading",
     "compare": "shapeshift.analysis.compare",

@@ -1,28 +1,24 @@
-"""Estimators with scikit-learn's manners around the one model."""
+"""The estimator of signals: shift and shape."""
 
 from __future__ import annotations
 
-import os
-import time
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data import preprocess
-from shapeshift.errors import ShapeshiftError
-from shapeshift.fit import checkpoint, recipe
+from shapeshift.fit.bank import Bank
+from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
-from shapeshift.fit.options import check_choices, design_of, likelihood_name, plain, plan_of, scaling_of
+from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
-from shapeshift.fit.progress import Progress
-from shapeshift.fit.reading import drawn, glance_of, plane, pose_tensor, posterior_of, prior_sd
-from shapeshift.fit.restore import described
-from shapeshift.fit.train import History
+from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
+from shapeshift.fit.start import Design, empty_line
+from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.vae import PoseVAE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @final
-class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ShiftVAE(PoseEstimator):
     """Variational autoencoder whose one pose latent can only move the pattern.
 
     Parameters
@@ -177,50 +173,37 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         ShapeshiftError
             Data or options that cannot be used; the message says what is needed.
         """
+        return self._fit(X, x)
+
+    def _check(self) -> None:
         check_choices(self)
-        stack = taken(self, X, x, reset=True)
-        begin = time.perf_counter()
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        generator = torch.Generator().manual_seed(seed)
-        self._adopt(stack)
-        normalised = preprocess.per_signal(stack.values, self.normalise).apply(stack.values)
-        name = likelihood_name(self.likelihood, normalised)
-        self.scaling_ = scaling_of(name, normalised)
-        values, noise = tensors(self, stack)
-        plan = plan_of(self, len(values))
-        with Progress(self.progress, plan.epochs) as on_epoch:
-            design = design_of(self, name, normalised, self._axis)
-            self.fitted_ = recipe.fit(design, plan, values, noise, generator, on_epoch=on_epoch)
-        self.fit_seconds_ = time.perf_counter() - begin
-        self._conclude(len(values), plan.epochs)
-        return self
+
+    def _taken(self, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
+        return taken(self, X, x, reset=reset)
 
     def _adopt(self, stack: Stack) -> None:
         axis = stack.axis
         self.axis_, self.axis_name_, self.axis_units_ = axis.values, axis.name, axis.units
         self.notes_ = stack.notes
 
-    def _conclude(self, n_signals: int, epochs: int) -> None:
+    def _design(self, likelihood: Likelihood, undecided: bool) -> Design:
+        return design_of(self, likelihood, self._axis, undecided=undecided)
+
+    def _geometry(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        axis = {"name": self.axis_name_, "units": self.axis_units_}
+        return {"axis": axis}, {"axis": torch.tensor(self.axis_)}
+
+    def _take_geometry(self, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        axis = tensors["axis"].double().numpy()
+        self.axis_, self.n_features_in_ = axis, len(axis)
+        self.axis_name_, self.axis_units_ = description["axis"]["name"], description["axis"]["units"]
+
+    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
+        return empty_line(design, len(self.axis_), bank)
+
+    def _resolved(self) -> dict[str, Any]:
         self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half
-        self.n_signals_ = n_signals
-        self.converged_ = self.history_.stopped in ("finished", "patience")
-        resolved = {"epochs": epochs, "shift_sd": self.shift_sd_ or None}
-        self.options_ = {k: plain(v) for k, v in (self.get_params(deep=False) | resolved).items()}
-
-    @property
-    def history_(self) -> History:
-        """What happened while training, one entry an epoch."""
-        return self.fitted_.history
-
-    @property
-    def likelihood_(self) -> str:
-        """The likelihood's name, as resolved."""
-        return self.fitted_.vae.likelihood.name
-
-    @property
-    def nuisance_(self) -> tuple[str, ...]:
-        """What is solved for in closed form, as resolved."""
-        return self.fitted_.vae.nuisance.names if self.fitted_.vae.nuisance else ()
+        return {"shift_sd": self.shift_sd_ or None}
 
     @property
     def _axis(self) -> Axis:
@@ -240,52 +223,24 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def zero_(self) -> str:
         """The convention of the zero, in a sentence."""
         place = f"{self._axis.centre_told} {self.axis_units_}".strip() + " (the centre of the axis)"
-        return sentence(self.zero, self.fitted_.reference, place)
+        return sentence(self.zero, signal_zero(self.fitted_), place)
 
-    def posterior(self, X: Any, *, x: Any = None, refine: bool = True) -> Posterior:
-        """Shift, shape and noise of every signal, with error bars.
-
-        Parameters
-        ----------
-        X : as in :meth:`fit`
-        refine : bool
-            False for the encoder alone: several times faster, with larger errors and the encoder's own
-            error bars; noise, evidence and flags are not known then.
-
-        Returns
-        -------
-        Posterior
-        """
-        check_is_fitted(self, "fitted_")
-        check_choices(self)
-        stack = taken(self, X, x)
+    def _read(self, stack: Stack, refine: bool) -> Posterior:
         if not refine:
             return glance_of(self.fitted_, scaled(self, stack), self.zero, self._axis, stack)
         return posterior_of(
             self.fitted_, *tensors(self, stack), self.zero, units(self, stack), self._axis, stack
         )
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Shape latents (n, n_latent): means of the posterior."""
-        p = self.posterior(X)
-        return p.z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log evidence of the signals, in nats, in the units of the data."""
-        return float(self.posterior(X).log_evidence.mean())
-
-    def reconstruct(self, X: Any, *, x: Any = None) -> Any:
-        """The model's noise-free signals at the posterior, in kind and in the units of X."""
-        check_is_fitted(self, "fitted_")
-        stack = taken(self, X, x)
-        values, _, _ = drawn(self.fitted_, *tensors(self, stack))
-        own = preprocess.per_signal(stack.values, self.normalise)
-        return stack.like_given(own.undo(self.scaling_.undo(values)))
+    def _poses(self, shapes: torch.Tensor, *poses: Any) -> torch.Tensor:
+        (shift,) = poses
+        moved = np.broadcast_to(np.asarray(shift, dtype=np.float64) / self._axis.half, (len(shapes),))
+        return pose_tensor(self.fitted_, moved, shapes, self.zero)
 
     def align(self, X: Any, *, x: Any = None) -> Any:
         """The signals themselves, moved back to shift 0; nan where nothing was measured."""
         check_is_fitted(self, "fitted_")
-        stack = taken(self, X, x)
+        stack = self._taken(X, x)
         p = self.posterior(X, x=x)
         return stack.like_given(preprocess.moved_back(stack.values, p.shift / self._axis.step))
 
@@ -294,21 +249,7 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
         With ``normalise``, amplitudes are those of normalised signals.
         """
-        check_is_fitted(self, "fitted_")
-        shapes = torch.as_tensor(np.atleast_2d(np.asarray(z, dtype=np.float32)))
-        if shapes.shape[1] != self.n_latent:
-            raise ShapeshiftError(f"got z of {shapes.shape[1]} columns, needed n_latent = {self.n_latent}.")
-        moved = np.broadcast_to(np.asarray(shift, dtype=np.float64) / self._axis.half, (len(shapes),))
-        vae = self.fitted_.vae
-        with torch.no_grad():
-            pose = pose_tensor(self.fitted_, moved, shapes, self.zero)
-            values = vae.expected(vae.values(pose, shapes))
-        return self.scaling_.undo(values.double().numpy())
-
-    def amplitudes(self, X: Any) -> np.ndarray:
-        """Gain and offset (n, 2) that ``normalise`` took off every signal: x = gain * normalised + offset."""
-        own = preprocess.per_signal(taken(self, X).values, self.normalise)
-        return np.hstack([own.gain, own.offset])
+        return self._generated(z, shift)
 
     def manifold(self, n: int = 10) -> xr.DataArray:
         """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.
@@ -325,17 +266,3 @@ class ShiftVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return out.assign_coords(
             {self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})}
         )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
-        check_is_fitted(self, "fitted_")
-        checkpoint.write(path, *described(self))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.fitted_.vae.n_latent  # an unfitted estimator has none

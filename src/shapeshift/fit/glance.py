@@ -12,7 +12,9 @@ from torch import Tensor
 from shapeshift.fit.align import RIDGE
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.lags import lag_table
+from shapeshift.fit.poses import places_of, pose_table
 from shapeshift.fit.refine import in_chunks
+from shapeshift.model.frames import Plane
 from shapeshift.model.latents import Factors
 from shapeshift.model.vae import PoseVAE
 
@@ -23,6 +25,8 @@ ENOUGH = 0.99  # share of the bank's squares that the components must hold
 @torch.no_grad()
 def glance(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
     """q(pose, z | x) of signals (n, P), by the encoder alone."""
+    if isinstance(vae.frame, Plane):
+        return _glance_on_plane(vae, bank, x)
     assert isinstance(bank.reach, int)
     reach = bank.reach
     filters = matched_filters(vae, bank) if vae.n_pose else None
@@ -32,6 +36,21 @@ def glance(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
             return vae.encode(x, torch.zeros(len(x), dtype=torch.long))
         explained = (vae.likelihood.tamed(x) @ filters).unflatten(1, (-1, 2 * reach + 1)).square().sum(1)
         return vae.encode(x, explained.argmax(1) - reach)
+
+    return Factors(*in_chunks(encode, x))
+
+
+def _glance_on_plane(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
+    """The same of images (n, M), at the pose where the bank explains most."""
+    if not vae.n_pose:
+        return Factors(*in_chunks(lambda x: vae.encode(x, x[:, :0]), x))
+    table = pose_table(vae, bank)
+    places = places_of(table).flatten(0, 1)
+    gain = vae.nuisance is not None and vae.nuisance.gain
+
+    def encode(x: Tensor) -> Factors:
+        best, _ = table.explained(vae.likelihood.tamed(x), gain=gain)
+        return vae.encode(x, places[best.flatten(1).argmax(1)])
 
     return Factors(*in_chunks(encode, x))
 

@@ -19,9 +19,13 @@ from shapeshift.data.coordinates import (
     refuse_other_axis,
     refuse_other_length,
 )
+from shapeshift.data.images import as_images, refuse_other_raster
 
 if TYPE_CHECKING:
+    from shapeshift.data.images import ImageStack
+    from shapeshift.fit.base import PoseEstimator
     from shapeshift.fit.estimators import ShiftVAE
+    from shapeshift.fit.images import ImageVAE
 
 
 def axis_of(model: ShiftVAE) -> Axis:
@@ -49,7 +53,27 @@ def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Sta
     return replace(stack, axis=axis_of(model))
 
 
-def scaled(model: ShiftVAE, stack: Stack) -> Tensor:
+def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:
+    """Checked images on the model's raster; with ``reset`` their own raster is to become the model's."""
+    named = hasattr(X, "dims") and hasattr(X, "coords")
+    if hasattr(X, "columns") and not named and not reset:
+        validate_data(model, X, reset=False, skip_check_array=True)  # names before values
+    fitted = not reset and hasattr(model, "raster_")
+    shape = model.raster_.shape if fitted and model.image_shape is None else model.image_shape
+    if fitted and not named and np.ndim(X) == 2 and np.shape(X)[1] != model.raster_.size:
+        shape = (1, 1, np.shape(X)[1])  # refused below, in scikit-learn's words
+    stack = as_images(X, shape)
+    if fitted:
+        refuse_other_raster(stack.raster, model.raster_, type(model).__name__)
+    shown = stack.values if named or not hasattr(X, "columns") else X
+    least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
+    validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least)
+    if reset:
+        refuse_constant(stack.values)
+    return stack
+
+
+def scaled(model: PoseEstimator, stack: Stack | ImageStack) -> Tensor:
     """Signals in model units, (n, P)."""
     values = stack.values
     if model.normalise is not None:
@@ -57,12 +81,12 @@ def scaled(model: ShiftVAE, stack: Stack) -> Tensor:
     return torch.from_numpy(model.scaling_.apply(values)).float()
 
 
-def tensors(model: ShiftVAE, stack: Stack) -> tuple[Tensor, Tensor]:
+def tensors(model: PoseEstimator, stack: Stack | ImageStack) -> tuple[Tensor, Tensor]:
     """Signals (n, P), their noise and contrast (n, 2), in model units."""
     values = scaled(model, stack)
     return values, torch.from_numpy(preprocess.noise_and_contrast(values.numpy())).float()
 
 
-def units(model: ShiftVAE, stack: Stack) -> np.ndarray:
+def units(model: PoseEstimator, stack: Stack | ImageStack) -> np.ndarray:
     """Data units per model unit, of every signal (n,)."""
     return preprocess.per_signal(stack.values, model.normalise).gain[:, 0] * float(model.scaling_.gain)

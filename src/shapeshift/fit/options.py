@@ -22,19 +22,56 @@ from shapeshift.model.likelihoods import LIKELIHOODS, Likelihood, PoissonCounts
 from shapeshift.model.nuisance import NAMES as NUISANCES
 
 if TYPE_CHECKING:
+    from shapeshift.data.images import Raster
+    from shapeshift.fit.base import PoseEstimator
     from shapeshift.fit.estimators import ShiftVAE
+    from shapeshift.fit.images import ImageVAE
 
 DECODERS = ("template", "coordinate")
 WARPS = ((), ("shift",))
+IMAGE_WARPS = ("rotation", "shift", "scale")
+ENCODERS = ("dense", "conv")
+FACTORS = ("shift", "rotation", "scale", "z", "class")
+DEGREE = np.pi / 180
 
 
 def check_choices(model: ShiftVAE) -> None:
     """Refuse options that mean nothing, in one sentence."""
+    _one_of("warps", tuple(model.warps), WARPS)
+    _one_of("zero", model.zero, ZEROS)
+    check_shared(model)
+    if model.shift_sd is not None:
+        _positive("shift_sd", model.shift_sd, Real)
+
+
+def check_image_choices(model: ImageVAE) -> None:
+    """The same of a model of images."""
+    if isinstance(model.warps, str):
+        raise ShapeshiftError(
+            f"got warps={model.warps!r}, needed a tuple of names: use warps=({model.warps!r},)."
+        )
+    for name in model.warps:
+        _one_of("warps", name, IMAGE_WARPS)
+    if len(set(model.warps)) < len(model.warps):
+        raise ShapeshiftError(f"got warps={model.warps!r}, needed every name once.")
+    own = isinstance(model.encoder, torch.nn.Module)
+    _one_of("encoder", "own" if own else model.encoder, (*ENCODERS, "own"))
+    check_shared(model)
+    if "baseline" in (model.nuisance or ()):
+        raise ShapeshiftError(
+            f"got nuisance={model.nuisance!r}, needed 'gain' or 'offset' for images: subtract a background "
+            "before the fit."
+        )
+    for name in ("rotation_sd", "shift_sd", "scale_sd"):
+        if getattr(model, name) is not None:
+            _positive(name, getattr(model, name), Real)
+
+
+def check_shared(model: PoseEstimator) -> None:
+    """Refuse what means nothing of the options that all models have."""
     own = isinstance(model.decoder, torch.nn.Module)
     _one_of("decoder", "own" if own else model.decoder, (*DECODERS, "own"))
     _one_of("likelihood", model.likelihood, ("auto", *LIKELIHOODS))
-    _one_of("warps", tuple(model.warps), WARPS)
-    _one_of("zero", model.zero, ZEROS)
     if isinstance(model.nuisance, str):
         raise ShapeshiftError(
             f"got nuisance={model.nuisance!r}, needed a tuple of names: use nuisance=({model.nuisance!r},)."
@@ -53,8 +90,6 @@ def check_choices(model: ShiftVAE) -> None:
         if getattr(model, name) is not None:
             _positive(name, getattr(model, name), Integral)
     _positive("learning_rate", model.learning_rate, Real)
-    if model.shift_sd is not None:
-        _positive("shift_sd", model.shift_sd, Real)
     if not 0 <= model.held_out < 1:
         raise ShapeshiftError(f"got held_out={model.held_out!r}, needed a share from 0 to below 1.")
 
@@ -95,27 +130,42 @@ def scaling_of(name: str, values: np.ndarray) -> Affine:
     return whole_set(values) if LIKELIHOODS[name].affine else Affine(np.array(0.0), np.array(1.0))
 
 
-def design_of(model: ShiftVAE, name: str, values: np.ndarray, axis: Axis) -> Design:
+def design_of(model: ShiftVAE, likelihood: Likelihood, axis: Axis, *, undecided: bool) -> Design:
     """The model to build; own modules are copied, so that fitting leaves the user's untouched."""
     decoder = model.decoder if isinstance(model.decoder, str) else copy.deepcopy(model.decoder)
-    prior_sd = {"shift": None if model.shift_sd is None else model.shift_sd / axis.half}
-    likelihood = likelihood_of(name, values)
-    encoder = copy.deepcopy(model.encoder)
     return Design(
         model.n_latent,
         tuple(model.warps),
         decoder,
-        encoder,
+        copy.deepcopy(model.encoder),
         likelihood,
-        prior_sd,
+        {"shift": None if model.shift_sd is None else model.shift_sd / axis.half},
         model.width,
         model.depth,
         None if model.nuisance is None else tuple(model.nuisance),
-        None if model.likelihood == "auto" and name == "gaussian" else False,
+        None if undecided else False,
     )
 
 
-def plan_of(model: ShiftVAE, n: int) -> Plan:
+def image_design_of(model: ImageVAE, likelihood: Likelihood, raster: Raster) -> Design:
+    """The model of images to build; priors in radians, log scale and canonical units."""
+    units = {"rotation": DEGREE, "shift": 1 / raster.half, "scale": 1.0}
+    given = {name: getattr(model, f"{name}_sd") for name in units}
+    return Design(
+        model.n_latent,
+        tuple(name for name in ("rotation", "scale", "shift") if name in model.warps),
+        model.decoder if isinstance(model.decoder, str) else copy.deepcopy(model.decoder),
+        model.encoder if isinstance(model.encoder, str) else copy.deepcopy(model.encoder),
+        likelihood,
+        {name: None if sd is None else float(sd) * units[name] for name, sd in given.items()},
+        model.width,
+        model.depth,
+        tuple(model.nuisance or ()),
+        image=raster.shape,
+    )
+
+
+def plan_of(model: PoseEstimator, n: int) -> Plan:
     """How to train n signals."""
     epochs = model.epochs or epochs_for(n, model.batch_size, model.held_out)
     return Plan(
@@ -132,10 +182,11 @@ def _weights(given: Any) -> dict[str, float] | Callable[[float], dict[str, float
     if callable(given):
         return given
     if isinstance(given, Real):
-        return {"shift": float(given), "z": float(given)}
-    unknown = set(given) - {"shift", "z"}
+        return dict.fromkeys(FACTORS, float(given))
+    unknown = set(given) - set(FACTORS)
     if unknown:
-        raise ShapeshiftError(f"got kl_weight for {', '.join(sorted(unknown))}, needed 'shift' or 'z'.")
+        needed = ", ".join(map(repr, FACTORS))
+        raise ShapeshiftError(f"got kl_weight for {', '.join(sorted(unknown))}, needed some of {needed}.")
     return dict(given)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from shapeshift.data.coordinates import Stack
+    from shapeshift.data.images import ImageStack
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class Posterior:
 
     Attributes
     ----------
-    shift, shift_sd : ndarray (n,)
-        Position and its standard deviation, in axis units. Positive: towards larger axis values.
+    shift, shift_sd : ndarray (n,), of images (n, 2)
+        Position and its standard deviation, in axis units: of images along rows' axis and columns' axis.
+        Positive: towards larger axis values.
     z, z_sd : ndarray (n, K)
         Shape latents and their standard deviations, in units of their prior.
     noise_sd : ndarray (n,)
@@ -38,6 +40,13 @@ class Posterior:
     gain, gain_sd : ndarray (n,)
         Of the pattern: signal = gain * generate(z, shift) + baseline. 1 and 0 without a gain nuisance.
     axis_name, axis_units : str
+        Of images with both axes' names, "row, column".
+    rotation, rotation_sd : ndarray (n,)
+        Of images, in degrees from -180 to 180; positive: counter-clockwise with the first row at the top.
+    scale, scale_sd : ndarray (n,)
+        Of images: size relative to the pattern of scale 1.
+    rival_rotation : ndarray (n,)
+        The other rotation of an ambiguous image, nan elsewhere.
     """
 
     shift: np.ndarray
@@ -52,7 +61,12 @@ class Posterior:
     gain_sd: np.ndarray
     axis_name: str = "sample"
     axis_units: str = ""
-    stack: Stack | None = field(default=None, repr=False)
+    stack: Stack | ImageStack | None = field(default=None, repr=False)
+    rotation: np.ndarray | None = None
+    rotation_sd: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    scale_sd: np.ndarray | None = None
+    rival_rotation: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.shift)
@@ -70,7 +84,13 @@ class Posterior:
         stack = self.stack or Stack(np.empty((len(self), 0)), Axis(np.arange(2.0)))
         units = {"shift": self.axis_units, "shift_sd": self.axis_units, "rival_shift": self.axis_units}
         names = ("shift", "shift_sd", "noise_sd", "log_evidence", "flags", "rival_shift", "gain", "gain_sd")
-        scalars = {n: stack.per_signal(getattr(self, n), n, units.get(n, "")) for n in names}
+        columns = {n: getattr(self, n) for n in names}
+        if self.rotation is not None:
+            turns = ("rotation", "rotation_sd", "rival_rotation", "scale", "scale_sd")
+            columns |= {n: getattr(self, n) for n in turns}
+            units |= dict.fromkeys(turns[:3], "degree")
+            columns |= self._along_axes(units, columns)
+        scalars = {n: stack.per_signal(v, n, units.get(n, "")) for n, v in columns.items()}
         latents = [f"z{k + 1}" for k in range(self.z.shape[1])]
         shapes = {
             name: xr.concat(
@@ -84,3 +104,13 @@ class Posterior:
         return xr.Dataset(
             scalars | shapes, attrs={"axis_name": self.axis_name, "axis_units": self.axis_units}
         )
+
+    def _along_axes(self, units: dict[str, str], columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Displacements of images as one column an axis: shift_row, shift_column and so on."""
+        out = {}
+        for name in ("shift", "shift_sd", "rival_shift"):
+            pair = columns.pop(name)
+            for k, axis in enumerate(self.axis_name.split(", ")):
+                out[f"{name}_{axis}"] = pair[:, k]
+                units[f"{name}_{axis}"] = self.axis_units
+        return out

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shapeshift.data.coordinates import Axis
 from shapeshift.fit.choose import EMPTY
-from shapeshift.fit.gauge import offset
+from shapeshift.fit.gauge import Reference, offset
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.refine import in_chunks
@@ -41,6 +41,12 @@ def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[T
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
 
 
+def signal_zero(fitted: Fitted) -> Reference:
+    """The zero of a model of signals."""
+    assert isinstance(fitted.reference, Reference)
+    return fitted.reference
+
+
 class Placed(NamedTuple):
     """Shifts relative to the zero, their sd, and the zero itself: (n,) each, canonical units."""
 
@@ -54,7 +60,7 @@ def placed(fitted: Fitted, zero: str, theta: Tensor, covariance: Tensor) -> Plac
     vae, g = fitted.vae, fitted.vae.n_pose
     if not g:
         return Placed(*[theta.new_zeros(len(theta))] * 3)
-    delta, slope = offset(vae, zero, fitted.reference, theta[:, g:])
+    delta, slope = offset(vae, zero, signal_zero(fitted), theta[:, g:])
     along = torch.cat([torch.ones_like(delta)[:, None], slope], 1)
     sd = torch.einsum("ni,nij,nj->n", along, covariance, along).sqrt()
     return Placed(theta[:, 0] + delta, sd, delta)
@@ -221,7 +227,7 @@ def pose_tensor(fitted: Fitted, shift: np.ndarray, z: Tensor, zero: str) -> Tens
     """Raw poses (n, G) of shifts (n,), canonical units, that are relative to the zero."""
     if not fitted.vae.n_pose:
         return z.new_zeros(len(z), 0)
-    delta, _ = offset(fitted.vae, zero, fitted.reference, z)
+    delta, _ = offset(fitted.vae, zero, signal_zero(fitted), z)
     return (torch.tensor(shift, dtype=z.dtype) - delta)[:, None]
 
 

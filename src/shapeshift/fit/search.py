@@ -15,10 +15,11 @@ from torch import Tensor
 from shapeshift.fit.bank import CLOSE, Bank, Candidates
 from shapeshift.fit.lags import LagTable, lag_candidates, lag_table
 from shapeshift.fit.poses import PoseTable, pose_candidates, pose_table
-from shapeshift.fit.refine import Refined, in_chunks, joint_loss, refine
+from shapeshift.fit.refine import CHUNK, Refined, in_chunks, joint_loss, refine
 from shapeshift.model.frames import Plane
 from shapeshift.model.vae import PoseVAE
 
+FEW = 64  # images that are compared with all poses at a time
 SHORT = 3  # refinement steps that tell candidates apart
 
 
@@ -56,7 +57,7 @@ def start_at(
     g = vae.n_pose
     q = vae.encode(x, place, given)
     seen = q._replace(pose=vae.within(q.pose)).theta(given)
-    there = vae.frame.pose(place, x.new_zeros(len(x), g), list(vae.warps), vae.sample)  # type: ignore[arg-type]
+    there = vae.frame.pose(place, x.new_zeros(len(x), g), vae.named_warps, vae.sample)
     drawn = torch.cat([there, bank.z[shape, : vae.n_latent], given], 1)
     loss = [joint_loss(vae, x, noise, t, vae.values(t[:, :g], t[:, g:])) for t in (seen, drawn)]
     return (torch.where((loss[1] < loss[0])[:, None], drawn, seen),)
@@ -75,7 +76,8 @@ def infer(
         (theta,) = in_chunks(lambda *part: (vae.encode(*part).theta(part[2]),), x, nowhere, given)
         return Found(refine(vae, x, noise, theta, steps=steps), theta[:, :0], _alone(x))
     table = table_of(vae, bank)
-    named = Candidates(*in_chunks(lambda *part: candidates(vae, bank, table, *part), x, noise))
+    most = CHUNK if isinstance(table, LagTable) else FEW
+    named = Candidates(*in_chunks(lambda *part: candidates(vae, bank, table, *part), x, noise, most=most))
 
     def refined(rows: Tensor, rank: int, steps: int) -> Refined:
         part = x[rows], noise[rows], given[rows], named.place[rows, rank], named.shape[rows, rank]
@@ -131,7 +133,7 @@ def _compete(vae: PoseVAE, rows: Tensor, other: Refined, best: Refined, rival: R
     winner, loser = pick(better, other, leader), pick(better, leader, other)
     put(best, rows, winner)
     g = vae.n_pose
-    moved = vae.frame.apart(winner.theta[:, :g], loser.theta[:, :g], list(vae.warps))  # type: ignore[arg-type]
+    moved = vae.frame.apart(winner.theta[:, :g], loser.theta[:, :g], vae.named_warps)
     told = (moved > vae.frame.elsewhere * vae.sample) & (loser.log_evidence > rival.log_evidence[rows])
     rival.pose[rows[told]] = loser.theta[told, :g]
     rival.log_evidence[rows[told]] = loser.log_evidence[told]
@@ -176,4 +178,4 @@ def better_places(
             losses.append(joint_loss(vae, x, noise, theta, vae.values(q.pose, theta[:, vae.n_pose :])))
         return (places[torch.arange(len(x)), torch.stack(losses, 1).argmin(1)],)
 
-    return in_chunks(best, x, noise, place, given)[0]
+    return in_chunks(best, x, noise, place, given, most=CHUNK if isinstance(table, LagTable) else FEW)[0]

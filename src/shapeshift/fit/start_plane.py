@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shapeshift.fit.bank import Reach
+from shapeshift.fit.bank import Bank, Reach
 from shapeshift.fit.start import Design, spline_matrix
 from shapeshift.fit.turning import (
     aligned,
@@ -123,6 +123,18 @@ def build_plane(design: Design, x: Tensor, start: PlaneStart, generator: torch.G
         )
 
 
+def empty_plane(design: Design, bank: Bank, lattice: Lattice | None) -> PoseVAE:
+    """The model of images before it is filled with stored weights."""
+    assert design.image is not None
+    assert isinstance(bank.reach, Reach)
+    x = torch.linspace(0.2, 0.8, math.prod(design.image))[None]
+    warps = warps_of(design.warps, design.prior_sd)
+    lattice = lattice or Lattice(design.image[0], 4, 4, 1.0, 1.0)
+    place = torch.zeros(1, sum(w.size for w in warps))
+    start = PlaneStart(place, bank.reach, design.prior_sd, lattice)
+    return build_plane(design, x, start, torch.Generator().manual_seed(0))
+
+
 def _encoder(design: Design, n_pose: int, pixel: float) -> torch.nn.Module:
     assert design.image is not None
     channels, rows, columns = design.image
@@ -170,7 +182,7 @@ def start_latents_plane(vae: PoseVAE, x: Tensor, given: Tensor, start: PlaneStar
     decoder, encoder, frame = vae.decoder, vae.encoder, vae.frame
     if not (isinstance(decoder, Template) and isinstance(encoder, Encoder) and isinstance(frame, Plane)):
         return
-    y, seen = frame.moved_back(x, start.place, list(vae.warps), vae.grid)  # type: ignore[arg-type]
+    y, seen = frame.moved_back(x, start.place, vae.named_warps, vae.grid)
     theta = x.new_zeros(1, vae.n_pose + vae.n_latent + vae.n_given)
     values, jacobian = vae.values_and_jacobian(theta)
     mean = vae.likelihood.mean(values) if vae.nuisance is None else values
@@ -197,7 +209,7 @@ def tightened(vae: PoseVAE, theta: Tensor, reach: Reach) -> Reach:
     The rotation's prior is set to what was found, if it has a bound: the first alignment had to allow for
     zeros of its own for every kind of pattern.
     """
-    turn = next((w for w in vae.warps if isinstance(w, Rotation)), None)
+    turn = next((w for w in vae.named_warps if isinstance(w, Rotation)), None)
     if turn is None or torch.isinf(turn.bound).all():
         return reach
     angle = theta[:, 0].abs().double()  # a rotation comes first

@@ -98,14 +98,17 @@ class Plane(Frame):
     ) -> tuple[Tensor, Tensor]:
         if not len(warps):
             return x, torch.ones_like(x)
-        half = grid.abs().amax(0).clamp_min(1e-9)
-        at = push_forward(warps, grid, place) / half  # (B, P, 2), the window is [-1, 1]
+        moved, seen = self.read(x, push_forward(warps, grid, place), grid)
+        return moved * seen, seen
+
+    def read(self, x: Tensor, at: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Images x (B, M) at coordinates (B, P, 2), and the mask of those inside the window: (B, M) each."""
         channels, rows, columns = self.shape
-        images = x.reshape(len(x), *self.shape)
-        points = at.flip(-1).reshape(len(x), rows, columns, 2)
-        moved = F.grid_sample(images, points, mode="bicubic", padding_mode="border", align_corners=True)
+        at = at / grid.abs().amax(0).clamp_min(1e-9)  # the window is [-1, 1]
+        images, points = x.reshape(len(x), *self.shape), at.flip(-1).reshape(len(x), rows, columns, 2)
+        values = F.grid_sample(images, points, mode="bicubic", padding_mode="border", align_corners=True)
         seen = (at.abs() <= 1 + 1e-4).all(-1).to(x.dtype)
-        return moved.flatten(1) * seen.repeat(1, channels), seen.repeat(1, channels)
+        return values.flatten(1), seen.repeat(1, channels)
 
     def pose(self, place: Tensor, rest: Tensor, warps: Sequence[Warp], sample: float) -> Tensor:
         return composed(warps, place, rest)

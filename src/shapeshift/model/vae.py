@@ -81,7 +81,8 @@ class PoseVAE(nn.Module):
         return float((self.grid[1] - self.grid[0]).abs().max())
 
     @property
-    def _warps(self) -> Sequence[Warp]:
+    def named_warps(self) -> Sequence[Warp]:
+        """The warps, in the order of their action."""
         return list(self.warps)  # type: ignore[arg-type]
 
     def values(self, pose: Tensor, z: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ class PoseVAE(nn.Module):
         field = self.decoder(z)
         if self._on_lattice and isinstance(field, SplineField):
             return field.on_lattice(self.grid[0, 0] - pose[:, 0], len(self.grid))
-        return field(pull_back(self._warps, self.grid, pose))
+        return field(pull_back(self.named_warps, self.grid, pose))
 
     def values_and_jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Values v (B, P) at theta (B, G + K + c), and their derivatives by pose and z, J (B, G + K, P).
@@ -105,7 +106,7 @@ class PoseVAE(nn.Module):
             return values, jacobian
         if self._on_plane:
             assert isinstance(self.decoder, Template)
-            u, along = with_slopes(lambda pose: pull_back(self._warps, self.grid, pose), theta[:, :g])
+            u, along = with_slopes(lambda pose: pull_back(self.named_warps, self.grid, pose), theta[:, :g])
             values, gradient, by_z = self.decoder.read_with_gradient(theta[:, g:], u)
             points = gradient.unflatten(2, (-1, len(self.grid)))  # (B, 2, channels, P)
             by_pose = torch.einsum("bdcp,gbpd->bgcp", points, along).flatten(2)
@@ -152,30 +153,30 @@ class PoseVAE(nn.Module):
 
     def encode(self, x: Tensor, place: Tensor, given: Tensor | None = None) -> Factors:
         """q(pose, z | x, y) of signals (B, P) where the global search said ``place``, given y (B, c)."""
-        moved = self.frame.moved_back(self.shown(x), place, self._warps, self.grid)
+        moved = self.frame.moved_back(self.shown(x), place, self.named_warps, self.grid)
         rest = self.encoder(*moved) if given is None or not self.n_given else self.encoder(*moved, given)
         if self.n_free < self.n_latent:
             rest = rest.without_shape_after(self.n_free)
-        return rest._replace(pose=self.frame.pose(place, rest.pose, self._warps, self.sample))
+        return rest._replace(pose=self.frame.pose(place, rest.pose, self.named_warps, self.sample))
 
     def within(self, pose: Tensor) -> Tensor:
         """The pose (B, G), or the nearest that the prior allows."""
-        bound = torch.cat([*(w.bound for w in self._warps), pose.new_zeros(0)])
+        bound = torch.cat([*(w.bound for w in self.named_warps), pose.new_zeros(0)])
         return torch.minimum(torch.maximum(pose, -bound), bound)
 
     def prior_precision(self) -> Tensor:
         """1 / sd^2 of the prior of (pose, z), shape (G + K,)."""
-        sds = [w.prior_sd for w in self._warps]
+        sds = [w.prior_sd for w in self.named_warps]
         return torch.cat([*sds, self.grid.new_ones(self.n_latent)]).pow(-2)
 
     def prior_energy(self, theta: Tensor) -> Tensor:
         """-log p(pose, z) of theta (B, G + K + c), (B,)."""
         precision = self.prior_precision()
-        volume = sum(w.log_volume() for w in self._warps) + 0.5 * self.n_latent * math.log(2 * math.pi)
+        volume = sum(w.log_volume() for w in self.named_warps) + 0.5 * self.n_latent * math.log(2 * math.pi)
         energy = 0.5 * (theta[:, : len(precision)].square() * precision).sum(1) + volume
         if not self.n_pose:
             return energy
-        bound = torch.cat([w.bound for w in self._warps])
+        bound = torch.cat([w.bound for w in self.named_warps])
         return torch.where((theta[:, : self.n_pose].abs() <= bound).all(1), energy, torch.inf)
 
 

@@ -1,0 +1,194 @@
+"""What the estimators of signals and of images share: scikit-learn's manners around the one model."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from shapeshift.data import preprocess
+from shapeshift.errors import ShapeshiftError
+from shapeshift.fit import checkpoint, recipe
+from shapeshift.fit.bank import Bank
+from shapeshift.fit.intake import tensors
+from shapeshift.fit.options import likelihood_name, likelihood_of, plain, plan_of, scaling_of
+from shapeshift.fit.posterior import Posterior
+from shapeshift.fit.progress import Progress
+from shapeshift.fit.reading import drawn
+from shapeshift.fit.restore import described
+from shapeshift.fit.start import Design
+from shapeshift.fit.train import History
+from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.vae import PoseVAE
+
+
+class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+    """An estimator around :class:`~shapeshift.model.vae.PoseVAE`: what does not depend on the geometry."""
+
+    n_latent: int
+    likelihood: str
+    normalise: str | None
+    decoder: Any
+    random_state: Any
+    fit_seconds_: float
+    progress: bool
+    scaling_: preprocess.Affine
+    fitted_: recipe.Fitted
+    n_signals_: int
+    notes_: tuple[str, ...]
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Refuse options that mean nothing."""
+
+    @abstractmethod
+    def _taken(self, X: Any, x: Any = None, *, reset: bool = False) -> Any:
+        """Checked data; with ``reset`` their geometry is to become the model's."""
+
+    @abstractmethod
+    def _adopt(self, stack: Any) -> None:
+        """Take over the geometry of the data."""
+
+    @abstractmethod
+    def _design(self, likelihood: Likelihood, undecided: bool) -> Design:
+        """The model to build."""
+
+    @abstractmethod
+    def _read(self, stack: Any, refine: bool) -> Posterior:
+        """The posterior of checked data."""
+
+    @abstractmethod
+    def _geometry(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The geometry of the data for a model file: description and tensors."""
+
+    @abstractmethod
+    def _take_geometry(self, description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """The inverse."""
+
+    @abstractmethod
+    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
+        """The network of the right sizes, to be filled with stored weights."""
+
+    @abstractmethod
+    def _poses(self, shapes: Tensor, *poses: Any) -> Tensor:
+        """Raw poses (m, G) of shapes (m, K + c)."""
+
+    @abstractmethod
+    def _resolved(self) -> dict[str, Any]:
+        """Options that were found from the data."""
+
+    def _fit(self, X: Any, x: Any = None) -> Self:
+        self._check()
+        stack = self._taken(X, x, reset=True)
+        begin = time.perf_counter()
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        generator = torch.Generator().manual_seed(seed)
+        self._adopt(stack)
+        normalised = preprocess.per_signal(stack.values, self.normalise).apply(stack.values)
+        name = likelihood_name(self.likelihood, normalised)
+        self.scaling_ = scaling_of(name, normalised)
+        values, noise = tensors(self, stack)
+        plan = plan_of(self, len(values))
+        with Progress(self.progress, plan.epochs) as on_epoch:
+            undecided = self.likelihood == "auto" and name == "gaussian"
+            design = self._design(likelihood_of(name, normalised), undecided)
+            self.fitted_ = recipe.fit(design, plan, values, noise, generator, on_epoch=on_epoch)
+        self.fit_seconds_ = time.perf_counter() - begin
+        self._conclude(len(values), plan.epochs)
+        return self
+
+    def _conclude(self, n_signals: int, epochs: int) -> None:
+        self.n_signals_ = n_signals
+        self.converged_ = self.history_.stopped in ("finished", "patience")
+        resolved = {"epochs": epochs} | self._resolved()
+        self.options_ = {k: plain(v) for k, v in (self.get_params(deep=False) | resolved).items()}
+
+    @property
+    def history_(self) -> History:
+        """What happened while training, one entry an epoch."""
+        return self.fitted_.history
+
+    @property
+    def likelihood_(self) -> str:
+        """The likelihood's name, as resolved."""
+        return self.fitted_.vae.likelihood.name
+
+    @property
+    def nuisance_(self) -> tuple[str, ...]:
+        """What is solved for in closed form, as resolved."""
+        return self.fitted_.vae.nuisance.names if self.fitted_.vae.nuisance else ()
+
+    def posterior(self, X: Any, *, x: Any = None, refine: bool = True) -> Posterior:
+        """Pose, shape and noise of every signal or image, with error bars.
+
+        Parameters
+        ----------
+        X : as in :meth:`fit`
+        x : array, optional
+            Axis of plain arrays of signals.
+        refine : bool
+            False for the encoder alone: several times faster, with larger errors and the encoder's own
+            error bars; noise, evidence and flags are not known then.
+
+        Returns
+        -------
+        Posterior
+        """
+        check_is_fitted(self, "fitted_")
+        self._check()
+        return self._read(self._taken(X, x), refine)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Shape latents (n, n_latent): means of the posterior."""
+        p = self.posterior(X)
+        return p.z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log evidence of the signals, in nats, in the units of the data."""
+        return float(self.posterior(X).log_evidence.mean())
+
+    def reconstruct(self, X: Any, *, x: Any = None) -> Any:
+        """The model's noise-free signals at the posterior, in kind and in the units of X."""
+        check_is_fitted(self, "fitted_")
+        stack = self._taken(X, x)
+        values, _, _ = drawn(self.fitted_, *tensors(self, stack))
+        own = preprocess.per_signal(stack.values, self.normalise)
+        return stack.like_given(own.undo(self.scaling_.undo(values)))
+
+    def amplitudes(self, X: Any) -> np.ndarray:
+        """Gain and offset (n, 2) that ``normalise`` took off every signal: x = gain * normalised + offset."""
+        own = preprocess.per_signal(self._taken(X).values, self.normalise)
+        return np.hstack([own.gain, own.offset])
+
+    def _generated(self, z: Any, *poses: Any) -> np.ndarray:
+        """Noise-free data (m, M) of shapes z (m, n_latent) at poses, in the units of the data."""
+        check_is_fitted(self, "fitted_")
+        shapes = torch.as_tensor(np.atleast_2d(np.asarray(z, dtype=np.float32)))
+        if shapes.shape[1] != self.n_latent:
+            raise ShapeshiftError(f"got z of {shapes.shape[1]} columns, needed n_latent = {self.n_latent}.")
+        vae = self.fitted_.vae
+        with torch.no_grad():
+            values = vae.expected(vae.values(self._poses(shapes, *poses), shapes))
+        return self.scaling_.undo(values.double().numpy())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
+        check_is_fitted(self, "fitted_")
+        checkpoint.write(path, *described(self))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.fitted_.vae.n_latent  # an unfitted estimator has none
