@@ -9,7 +9,7 @@ import shapeshift as ss
 from shapeshift.analysis.calibration import leak
 from shapeshift.data.preprocess import noise_and_contrast
 from shapeshift.fit.recipe import starting_lags
-from shapeshift.fit.start import Design, build, canonical_grid, prepared, settled_lags, start_latents
+from shapeshift.fit.start import Design, _settled, build, canonical_grid, prepared, start_latents
 from shapeshift.model.fields import SplineField
 from shapeshift.model.frames import moved_back
 from shapeshift.model.likelihoods import Gaussian
@@ -68,7 +68,7 @@ def test_a_fraction_of_a_sample_that_lags_leave_over_is_taken_out():
     rest = np.random.default_rng(0).uniform(-0.5, 0.5, (200, 1))
     y = torch.tensor(np.exp(-0.5 * ((p - 40 - rest) / 1.5) ** 2)).float()
     mean = y.mean(0, keepdim=True)
-    left = [(t - t.mean(0)).square().sum() for t in (y, settled_lags(y, torch.ones_like(y), mean))]
+    left = [(t - t.mean(0)).square().sum() for t in (y, _settled(y, torch.ones_like(y), mean))]
     assert left[1] < 0.01 * left[0]
 
 

@@ -10,9 +10,9 @@ import shapeshift as ss
 from shapeshift.data.preprocess import noise_and_contrast
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.align import Alignment
-from shapeshift.fit.options import plan_of
+from shapeshift.fit.options import FACTORS, plan_of
 from shapeshift.fit.start import Design, build
-from shapeshift.fit.train import Plan, Signals, train
+from shapeshift.fit.train import Plan, Signals, _optimiser, train
 from shapeshift.model.likelihoods import Gaussian
 
 
@@ -151,12 +151,12 @@ def test_a_number_a_mapping_and_a_schedule_become_weights():
         calls.append(done)
         return {"shift": 2 * done}
 
-    assert plan_of(ss.ShiftVAE(kl_weight=3), 100).weights(0.3) == {"shift": 3.0, "z": 3.0}
+    assert plan_of(ss.ShiftVAE(kl_weight=3), 100).weights(0.3) == dict.fromkeys(FACTORS, 3.0)
     assert plan_of(ss.ShiftVAE(kl_weight={"z": 0.5}), 100).weights(0.3) == {"z": 0.5}
     assert plan_of(ss.ShiftVAE(kl_weight=schedule), 100).weights(0.3) == {"shift": 0.6}
     run(Plan(epochs=4, batch_size=40, kl_weight=schedule))
     assert sorted(set(calls[1:])) == [0.0, 0.25, 0.5, 0.75]
-    with pytest.raises(ShapeshiftError, match="needed 'shift' or 'z'"):
+    with pytest.raises(ShapeshiftError, match="needed some of 'shift'"):
         plan_of(ss.ShiftVAE(kl_weight={"width": 1.0}), 100)
 
 
@@ -169,3 +169,16 @@ def test_an_estimator_leaves_global_random_states_alone_and_repeats_itself():
     assert np.array_equal(first.shift, again.shift)
     assert np.array_equal(first.z, again.z)
     assert not np.array_equal(first.shift, other.shift)
+
+
+def test_weight_decay_shrinks_the_networks_and_spares_the_likelihood():
+    data = signals()
+    idle = []
+    for decay in (0.0, 0.5):
+        vae = fresh(data)
+        vae.encoder.linear.weight.data.fill_(1.0)
+        train(vae, data, Plan(epochs=4, weight_decay=decay), torch.Generator().manual_seed(0))
+        idle.append(float(vae.encoder.linear.weight.detach().abs().mean()))
+    assert idle[1] < idle[0] - 1e-3
+    decays = [g["weight_decay"] for g in _optimiser(fresh(data), Plan(weight_decay=0.5)).param_groups]
+    assert decays == [0.5, 0.0]

@@ -23,13 +23,12 @@ from shapeshift.fit.classes import (
 from shapeshift.fit.kinds import excluded, find_kinds
 from shapeshift.fit.search import infer
 from shapeshift.fit.start import Design, aligned_mean, build, canonical_grid
+from shapeshift.fit.start_given import shown_on_line, shown_on_plane, start_classes
 from shapeshift.fit.start_kinds import (
     displaced,
     lags_of,
+    members,
     places_of_kinds,
-    shown_on_line,
-    shown_on_plane,
-    start_classes,
     views_on_line,
     views_on_plane,
 )
@@ -140,7 +139,8 @@ def _kinds_on_line(
     lag = torch.where(lag.abs() > reach, 0, lag)
     wide = aligned_mean(plain, lag, reach, plain.new_ones(len(x)))
     vae = build(design, x, Alignment(lag, wide, reach, start.unexplained), generator)
-    start_classes(vae, kinds.share, lambda r, c: shown_on_line(vae, x[r], place[r, c], reach))
+    own = place[torch.arange(len(x)), kinds.share.argmax(1)]
+    start_classes(vae, members(kinds.share), lambda r: shown_on_line(vae, x[r], own[r], reach))
     return BegunKinds(vae, used, noise, place, reach, kinds.share)
 
 
@@ -148,11 +148,12 @@ def _kinds_on_plane(
     design: Design, x: Tensor, noise: Tensor, generator: torch.Generator, labels: Tensor
 ) -> BegunKinds:
     """Images of several kinds: displacements by one alignment, turns and scales by pairs."""
-    start = plane_start(design, x, generator)
+    start = plane_start(design, x, generator, [torch.arange(len(x))])
     vae = build_plane(design, x, start, generator)
     warps: list[Warp] = list(vae.warps)  # type: ignore[arg-type]
     views = views_on_plane(design, x, start, warps, vae.sample)
     kinds = find_kinds(views, len(x), design.n_classes, generator, labels)
     place = places_of_kinds(kinds, displaced(start.place, warps), warps)
-    start_classes(vae, kinds.share, lambda r, c: shown_on_plane(vae, x[r], place[r, c], start))
+    own = place[torch.arange(len(x)), kinds.share.argmax(1)]
+    start_classes(vae, members(kinds.share), lambda r: shown_on_plane(vae, x[r], own[r], start))
     return BegunKinds(vae, torch.arange(len(x)), noise, place, start.reach, kinds.share)

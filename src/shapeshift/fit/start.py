@@ -122,7 +122,7 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
             design.n_given,
             width=design.width,
             depth=design.depth,
-            kinds=design.n_classes > 0,
+            kinds=design.kinds,
         )
         free = nuisance(design.nuisance or (), grid)
         decoder = _decoder(design, prepared(design.likelihood, free, x, start), start, sample)
@@ -140,14 +140,18 @@ def empty_line(design: Design, length: int, bank: Bank) -> PoseVAE:
 
 
 @torch.no_grad()
-def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> None:
+def start_latents(
+    vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment, effect: Tensor | float = 0.0
+) -> None:
     """Start the latents where they can do most: the first at the amplitude if that varies by much, the
-    others at the principal components of what is then left unexplained."""
+    others at the principal components of what is then left unexplained; ``effect`` (n, P) is what is
+    explained already, at rest."""
     decoder, encoder = vae.decoder, vae.encoder
     if not (isinstance(decoder, Template) and isinstance(encoder, DenseEncoder)):
         return
     ready = prepared(vae.likelihood, vae.nuisance, x, start)
     y, seen = moved_back(ready.x, start.lag)
+    y = y - effect * seen
     values = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent + vae.n_given))
     mean = vae.likelihood.mean(values) if vae.nuisance is None else values  # as signals are prepared
     first = 0
@@ -161,7 +165,7 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
         gain = torch.exp(encoder.linear(inputs)[:, :1] * decoder.log_gain[0])
         y, strength = decoder.floor + (y - decoder.floor) / gain, gain / gain.square().mean().sqrt()
         mean = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent + vae.n_given))
-    rest = (settled_lags(y, seen, mean) - mean) * seen * strength
+    rest = (_settled(y, seen, mean) - mean) * seen * strength
     slope = torch.gradient(mean, dim=1)[0]
     rest = rest - (rest @ slope.T) * slope / slope.square().sum().clamp_min(1e-12)
     _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)
@@ -179,7 +183,7 @@ def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> N
         encoder.linear.bias[k] = -size * (shown[0] * component).sum() / sd
 
 
-def settled_lags(y: Tensor, seen: Tensor, mean: Tensor) -> Tensor:
+def _settled(y: Tensor, seen: Tensor, mean: Tensor) -> Tensor:
     """Moved-back signals (n, P), moved on by the fraction of a sample that their lags leave over.
 
     Without it the first component of narrow features is their slope, and a latent that starts there folds:

@@ -158,7 +158,12 @@ def _digest(data: Path) -> str:
 
 def _load(run: Path) -> ShiftVAE:
     """The model of a run, or of a file."""
-    return load(run / "model.safetensors" if run.is_dir() else run)
+    m = load(run / "model.safetensors" if run.is_dir() else run)
+    if not isinstance(m, ShiftVAE):
+        raise ShapeshiftError(
+            f"got a {type(m).__name__}, needed a ShiftVAE: use this model from Python, with shapeshift.load."
+        )
+    return m
 
 
 def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior, c: Calibration | None) -> dict[str, Any]:
