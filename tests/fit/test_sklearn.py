@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils import estimator_checks as checks
 
-from shapeshift import ImageVAE, ShiftVAE
+from shapeshift import ImageVAE, ShiftVAE, ShiftVAEClassifier, ShiftVAERegressor
 
 
 @checks.parametrize_with_checks(
@@ -30,3 +30,13 @@ def test_estimator_checks(estimator, check):
 def test_names_and_output_containers(name, estimator):
     pytest.importorskip("pandas")  # without it these checks would skip in silence
     getattr(checks, name)(type(estimator).__name__, estimator)
+
+
+@checks.parametrize_with_checks([ShiftVAERegressor(epochs=2)])
+def test_regressor_checks(estimator, check):
+    check(estimator)
+
+
+@checks.parametrize_with_checks([ShiftVAEClassifier(epochs=2)])
+def test_classifier_checks(estimator, check):
+    check(estimator)
