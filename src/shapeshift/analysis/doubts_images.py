@@ -106,7 +106,9 @@ def _edge(m: Any, p: Posterior, moved: tuple[str, ...]) -> Iterator[Doubt]:
         )
     else:
         yield Doubt(
-            "edge", f"At the edge of the poses that were searched: {share(edge)}; check {which(edge)}.", "note"
+            "edge",
+            f"At the edge of the poses that were searched: {share(edge)}; check {which(edge)}.",
+            "note",
         )
 
 

@@ -65,7 +65,9 @@ def images(
     _check(planes.shape, want, source)
     found = {s.name: s for s in sides if s.name in dims and len(s.values) == planes.shape[dims.index(s.name)]}
     if len(found) < 2:  # one alone has no pixels to be square with
-        found = {n: Side(n, np.arange(float(planes.shape[k])), "pixel") for k, n in ((-2, "row"), (-1, "column"))}
+        found = {
+            n: Side(n, np.arange(float(planes.shape[k])), "pixel") for k, n in ((-2, "row"), (-1, "column"))
+        }
     coords = {s.name: (s.name, s.values, {"units": s.units}) for s in found.values()}
     attrs = {"source": source, "reader": reader, "kind": "image", "notes": "; ".join([*notes, *told])}
     return xr.DataArray(planes, dims=dims, coords=coords, attrs=attrs)
