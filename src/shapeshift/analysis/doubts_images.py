@@ -100,8 +100,8 @@ def _edge(m: Any, p: Posterior, moved: tuple[str, ...]) -> Iterator[Doubt]:
         told = ", ".join(f"{k}={1.5 * v:.3g}" for k, v in priors.items())
         yield Doubt(
             "narrow-prior",
-            f"{share(edge)} lie at the edge of the poses that were searched and may belong beyond it. Look at "
-            f"{which(edge)}; if they do, fit again with a wider prior, for instance {told}.",
+            f"{share(edge)} lie at the edge of the poses that were searched and may belong beyond it. Look "
+            f"at {which(edge)}; if they do, fit again with a wider prior, for instance {told}.",
             "look",
         )
     else:

@@ -26,7 +26,7 @@ def poses_of(p: Posterior) -> tuple[str, ...]:
 
 
 def columns_of(p: Posterior) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64], str]]:
-    """Every pose in use as one number an image: values, error bars and units by name, "shift_row" and so on."""
+    """Poses in use, one number an image: values, error bars and units by name ("shift_row" and so on)."""
     names = poses_of(p)
     out: dict[str, tuple[Any, Any, str]] = {}
     if "rotation" in names:

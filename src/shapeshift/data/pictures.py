@@ -22,6 +22,9 @@ class Side(NamedTuple):
     units: str = ""
 
 
+_OWN = ((-2, "row"), (-1, "column"))
+
+
 def image_want(want: Want) -> Want:
     """What to ask of a reader of signals, so that images come through it whole.
 
@@ -33,8 +36,8 @@ def image_want(want: Want) -> Want:
     for name, value in (("axis", want.axis), ("orientation", want.orientation)):
         if value is not None:
             raise ShapeshiftError(
-                f"got {name}={value!r} of images, needed none, as the last two dimensions are an image's own: "
-                "leave it out"
+                f"got {name}={value!r} of images, needed none, as the last two dimensions are an image's "
+                "own: leave it out"
             )
     return want._replace(axis="none", orientation="rows")
 

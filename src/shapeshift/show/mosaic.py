@@ -87,9 +87,8 @@ def _panel(
         values = np.full(values.shape, np.nan)
     else:
         ax.fill_between([left, right], min(first, last), max(first, last), color="#BBBBBB", lw=0, zorder=0)
-    lower, upper = (first, last) if top else (first, last)
     ax.imshow(
-        values, extent=(left, right, lower, upper), origin="upper", cmap=cmap, norm=norm, alpha=alpha,
+        values, extent=(left, right, first, last), origin="upper", cmap=cmap, norm=norm, alpha=alpha,
         aspect="auto", interpolation="nearest",
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from shapeshift.show.labels import first_pose, layout_of, quantity, spread
 from shapeshift.show.mosaic import side_label
 from shapeshift.show.page import Fact, Page, Picture, Section
 from shapeshift.show.report_words import name_of, short, time_row
-from shapeshift.show.selection import rows_of, some_of
+from shapeshift.show.selection import made_of, rows_of, some_of
 
 if TYPE_CHECKING:
     from shapeshift.fit.posterior import Posterior
@@ -128,10 +128,10 @@ def _images(m: Any, X: Any, p: Posterior) -> Iterator[Picture]:
     )
     order = np.argsort(quantity(p, first_pose(p))[0], kind="stable")
     rows = order[spread(len(order), VIEWS)]
-    few = rows_of(X, rows, m.raster_)
+    few, some = rows_of(X, rows, m.raster_), some_of(p, rows)
     yield Picture(
         "views",
-        plots.views(few, m.align(few), m.reconstruct(few), some_of(p, rows), numbers=rows),
+        plots.views(few, *made_of(m, few, some), some, numbers=rows),
         "Images, moved back, and as the model draws them",
         "From the smallest to the largest of the first pose. In the second row all patterns should lie alike "
         "and differ in shape only (grey: not measured); the residual should hold no pattern.",
@@ -148,8 +148,8 @@ def _where(p: Posterior) -> Iterator[Picture]:
             "error_bars",
             plots.error_bars(p),
             "Error bars",
-            "One standard deviation of every pose, against the size of the pattern or the noise of the image. "
-            "Marks far above their like are images whose pose is not determined.",
+            "One standard deviation of every pose, against the size of the pattern or the noise of the "
+            "image. Marks far above their like are images whose pose is not determined.",
         )
     if layout_of(p).ndim == 2:
         for name in columns_of(p):
@@ -169,8 +169,8 @@ def _where(p: Posterior) -> Iterator[Picture]:
 _POSES = {
     "rotation": (
         "Rotations",
-        "Counter-clockwise, from the middle of all. Peaks a half or a quarter turn apart are often one pattern "
-        "that looks alike when turned.",
+        "Counter-clockwise, from the middle of all. Peaks a half or a quarter turn apart are often one "
+        "pattern that looks alike when turned.",
     ),
     "shift": (
         "Displacements",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shapeshift.data.images import as_images
+from shapeshift.data.preprocess import per_signal
+from shapeshift.fit.reading_plane import upright
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,3 +36,16 @@ def rows_of(X: Any, rows: NDArray, raster: Raster) -> xr.DataArray:
     out = xr.DataArray(planes, dims=dims, name=getattr(X, "name", None), attrs=dict(getattr(X, "attrs", {})))
     out = out.assign_coords({a.name: (a.name, a.values, {"units": a.units}) for a in axes})
     return out[:, 0] if raster.channels == 1 else out
+
+
+def made_of(m: Any, X: xr.DataArray, p: Posterior) -> tuple[Any, Any]:
+    """Images moved back, and as the model draws them, from a posterior: nothing is searched anew.
+
+    Gains and offsets are solved for anew where the model has them.
+    """
+    stack = as_images(X, m.raster_.shape)
+    aligned = stack.like_given(upright(m, stack, p))
+    if m.nuisance_:
+        return aligned, m.reconstruct(X)
+    drawn = m.generate(p.z, rotation=p.rotation, shift=p.shift, scale=p.scale).reshape(len(p), -1)
+    return aligned, stack.like_given(per_signal(stack.values, m.normalise).undo(drawn))
