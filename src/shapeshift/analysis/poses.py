@@ -26,7 +26,12 @@ def poses_of(p: Posterior) -> tuple[str, ...]:
 
 
 def columns_of(p: Posterior) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64], str]]:
-    """Poses in use, one number an image: values, error bars and units by name ("shift_row" and so on)."""
+    """Poses in use, one number an image: values, error bars and units by name, as "shift_row".
+
+    Of signals the shift.
+    """
+    if not of_images(p):
+        return {"shift": (p.shift, p.shift_sd, p.axis_units)}
     names = poses_of(p)
     out: dict[str, tuple[Any, Any, str]] = {}
     if "rotation" in names:

@@ -74,7 +74,8 @@ def open(
         `(signal, axis)`, or `(y, x, axis)` for a map; of images `(signal, row, column)`, or `(y, x, row,
         column)` for a map, `channel` before the rows where there are several: real numbers, a coordinate
         with its `units` along the last dimension (for images, the last two), and in `attrs` the `source`, the
-        `reader` and, in `notes`, what was found out or changed. Values are left as they are, missing ones included.
+        `reader` and, in `notes`, what was found out or changed. Values are left as they are, missing ones
+        included.
 
     Raises
     ------
