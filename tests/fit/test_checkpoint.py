@@ -97,7 +97,7 @@ def header(**changes):
         (header(description="{"), "damaged"),
         (header(description="[1, 2]"), "damaged"),
         ({"format": checkpoint.FORMAT, "version": "1"}, "damaged"),
-        (header(description='{"kind": "ImageVAE"}'), "kind 'ImageVAE'"),
+        (header(description='{"kind": "Other"}'), "kind 'Other'"),
         (header(description='{"kind": "ShiftVAE"}'), "incomplete or damaged"),
     ],
 )

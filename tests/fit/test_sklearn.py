@@ -3,10 +3,12 @@
 import pytest
 from sklearn.utils import estimator_checks as checks
 
-from shapeshift import ShiftVAE
+from shapeshift import ImageVAE, ShiftVAE
 
 
-@checks.parametrize_with_checks([ShiftVAE(epochs=3), ShiftVAE(warps=(), epochs=3)])
+@checks.parametrize_with_checks(
+    [ShiftVAE(epochs=3), ShiftVAE(warps=(), epochs=3), ImageVAE(epochs=2, warps=("rotation",))]
+)
 def test_estimator_checks(estimator, check):
     check(estimator)
 
@@ -24,6 +26,7 @@ def test_estimator_checks(estimator, check):
     ],
 )
 @pytest.mark.filterwarnings("ignore:X .*feature names")
-def test_names_and_output_containers(name):
+@pytest.mark.parametrize("estimator", [ShiftVAE(epochs=2), ImageVAE(epochs=2, warps=())])
+def test_names_and_output_containers(name, estimator):
     pytest.importorskip("pandas")  # without it these checks would skip in silence
-    getattr(checks, name)("ShiftVAE", ShiftVAE(epochs=2))
+    getattr(checks, name)(type(estimator).__name__, estimator)

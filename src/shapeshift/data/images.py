@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SQUARE = 0.01  # steps of the two axes may differ by this share
 MOST_CHANNELS = 4
+TINY = 64  # pixels below which flattened images that are no square are taken as the squarest rectangle
 
 
 @dataclass(frozen=True)
@@ -143,13 +144,14 @@ def _plain(values: np.ndarray, image_shape: tuple[int, ...] | None) -> tuple[str
 
 def _unflattened(values: np.ndarray, image_shape: tuple[int, ...] | None) -> np.ndarray:
     if image_shape is None:
-        side = round(values.shape[1] ** 0.5)
-        if side * side != values.shape[1]:
+        size = values.shape[1]
+        rows = max(k for k in range(1, int(size**0.5) + 1) if size % k == 0)
+        if rows * rows != size and size > TINY:
             raise ShapeshiftError(
-                f"got flattened images of {values.shape[1]} pixels, which is no square, needed their shape: "
+                f"got flattened images of {size} pixels, which is no square, needed their shape: "
                 "set image_shape=(h, w)."
             )
-        image_shape = (side, side)
+        image_shape = (rows, size // rows)
     shape = tuple(image_shape) if len(image_shape) == 3 else (1, *image_shape)
     if int(np.prod(shape)) != values.shape[1]:
         raise ShapeshiftError(
@@ -220,3 +222,13 @@ def refuse_other_raster(got: Raster, needed: Raster, who: str) -> None:
             f"got pixels of {got.step:.4g} {got.columns.units}, needed {needed.step:.4g} as in the fit: "
             "resample the images."
         )
+
+
+def axis_told(axis: Axis) -> dict[str, Any]:
+    """An axis as a text file holds it."""
+    return {"values": axis.values.tolist(), "name": axis.name, "units": axis.units}
+
+
+def axis_from(told: dict[str, Any]) -> Axis:
+    """The inverse of :func:`axis_told`."""
+    return Axis(np.array(told["values"], dtype=float), str(told["name"]), str(told["units"]))

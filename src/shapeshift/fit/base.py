@@ -17,6 +17,7 @@ from torch import Tensor
 from shapeshift.data import preprocess
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
+from shapeshift.fit.bank import Bank
 from shapeshift.fit.intake import tensors
 from shapeshift.fit.options import likelihood_name, likelihood_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
@@ -26,6 +27,7 @@ from shapeshift.fit.restore import described
 from shapeshift.fit.start import Design
 from shapeshift.fit.train import History
 from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.vae import PoseVAE
 
 
 class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -34,7 +36,9 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     n_latent: int
     likelihood: str
     normalise: str | None
+    decoder: Any
     random_state: Any
+    fit_seconds_: float
     progress: bool
     scaling_: preprocess.Affine
     fitted_: recipe.Fitted
@@ -60,6 +64,18 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @abstractmethod
     def _read(self, stack: Any, refine: bool) -> Posterior:
         """The posterior of checked data."""
+
+    @abstractmethod
+    def _geometry(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The geometry of the data for a model file: description and tensors."""
+
+    @abstractmethod
+    def _take_geometry(self, description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """The inverse."""
+
+    @abstractmethod
+    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
+        """The network of the right sizes, to be filled with stored weights."""
 
     @abstractmethod
     def _poses(self, shapes: Tensor, *poses: Any) -> Tensor:

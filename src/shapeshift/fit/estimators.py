@@ -9,14 +9,16 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data import preprocess
+from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
 from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
-from shapeshift.fit.start import Design
+from shapeshift.fit.start import Design, empty_line
 from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.vae import PoseVAE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -186,6 +188,18 @@ class ShiftVAE(PoseEstimator):
 
     def _design(self, likelihood: Likelihood, undecided: bool) -> Design:
         return design_of(self, likelihood, self._axis, undecided=undecided)
+
+    def _geometry(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        axis = {"name": self.axis_name_, "units": self.axis_units_}
+        return {"axis": axis}, {"axis": torch.tensor(self.axis_)}
+
+    def _take_geometry(self, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        axis = tensors["axis"].double().numpy()
+        self.axis_, self.n_features_in_ = axis, len(axis)
+        self.axis_name_, self.axis_units_ = description["axis"]["name"], description["axis"]["units"]
+
+    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
+        return empty_line(design, len(self.axis_), bank)
 
     def _resolved(self) -> dict[str, Any]:
         self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half

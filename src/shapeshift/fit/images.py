@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import torch
 
+from shapeshift.data.images import Raster, axis_from, axis_told
+from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.gauge_plane import plane_sentence
 from shapeshift.fit.glance import glance
@@ -16,12 +18,16 @@ from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import plane
 from shapeshift.fit.reading_plane import image_glance, image_posterior_of, plane_poses, upright
 from shapeshift.fit.start import Design
+from shapeshift.fit.start_plane import empty_plane
+from shapeshift.model.decoders import Template
+from shapeshift.model.fields import Lattice
 from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.vae import PoseVAE
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from shapeshift.data.images import ImageStack, Raster
+    from shapeshift.data.images import ImageStack
 
 
 @final
@@ -161,6 +167,21 @@ class ImageVAE(PoseEstimator):
 
     def _design(self, likelihood: Likelihood, undecided: bool) -> Design:
         return image_design_of(self, likelihood, self.raster_)
+
+    def _geometry(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        decoder = self.fitted_.vae.decoder
+        lattice = list(decoder.lattice or ()) if isinstance(decoder, Template) else []
+        axes = {k: axis_told(a) for k, a in (("rows", self.raster_.rows), ("columns", self.raster_.columns))}
+        return {"raster": axes | {"channels": self.raster_.channels}, "lattice": lattice}, {}
+
+    def _take_geometry(self, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        told = description["raster"]
+        self.raster_ = Raster(axis_from(told["rows"]), axis_from(told["columns"]), int(told["channels"]))
+        self.n_features_in_ = self.raster_.size
+        self._lattice = Lattice(*description["lattice"]) if description["lattice"] else None
+
+    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
+        return empty_plane(design, bank, self._lattice)
 
     def _resolved(self) -> dict[str, Any]:
         found = {w.name: float(w.prior_sd[0]) for w in self.fitted_.vae.named_warps}

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint
+from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
+from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.restore import restored
 
+KINDS: dict[str, type[PoseEstimator]] = {cls.__name__: cls for cls in (ShiftVAE, ImageVAE)}
 
-def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> ShiftVAE:
-    """Read a model that :meth:`ShiftVAE.save` wrote.
+
+def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> Any:
+    """Read a model that its ``save`` wrote.
 
     Parameters
     ----------
@@ -24,6 +29,12 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
     ShapeshiftError
         No such file, damaged, foreign, or own modules missing.
     """
-    model = ShiftVAE()
-    restored(model, *checkpoint.read(path), encoder=encoder, decoder=decoder)
+    tensors, description = checkpoint.read(path)
+    kind = description.get("kind")
+    if kind not in KINDS:
+        raise ShapeshiftError(
+            f"got a model of kind {kind!r}, needed one of {', '.join(KINDS)}: update shapeshift or fit again."
+        )
+    model = KINDS[kind]()
+    restored(model, tensors, description, encoder=encoder, decoder=decoder)
     return model

@@ -24,7 +24,7 @@ from shapeshift.model.warps import Warp, pull_back
 CELLS = 14  # along the longer side of an image whose displacement is searched
 FINE = 28  # where only turns and scales are
 STEP = 1.5  # cells that a step of the grid of poses moves the edge of the window by
-RANK = 96  # components at most
+RANK = 64  # components at most
 SMALL = 1e-3  # of the largest component, below which the others say nothing
 
 
@@ -73,7 +73,7 @@ def cells_of(frame: Plane, grid: Tensor, warps: Sequence[Warp]) -> Cells:
     pixel = float((grid[1] - grid[0]).abs().max())
     most = CELLS if any(w.name == "shift" for w in warps) else FINE
     half = grid.abs().amax(0)
-    side = max(1, round(max(rows, columns) / most))
+    side = max(1, math.ceil(max(rows, columns) / most))
     return Cells(channels, rows, columns, side, pixel, (float(half[0]), float(half[1])))
 
 

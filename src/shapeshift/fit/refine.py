@@ -23,7 +23,7 @@ from shapeshift.model.vae import PoseVAE
 
 CHUNK = 512
 SMALLEST_CHUNK = 16
-WORK = 1 << 18  # numbers of a chunk
+WORK = 1 << 17  # numbers of a chunk
 
 
 class Refined(NamedTuple):
@@ -101,15 +101,15 @@ class _State(NamedTuple):
     loss: Tensor
 
 
-def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor) -> list[Tensor]:
-    """Results of ``function`` on rows of ``columns``, always as many at a time (the last are padded): CHUNK,
+def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor, most: int = CHUNK) -> list[Tensor]:
+    """Results of ``function`` on rows of ``columns``, always as many at a time (the last padded): ``most``,
     fewer where rows are long.
 
     One size for all calls, so that a signal's numbers do not depend on its neighbours to the last bit.
     """
     n = len(columns[0])
     width = max(c[0].numel() for c in columns)
-    size = max(SMALLEST_CHUNK, min(CHUNK, 1 << (WORK // max(1, width)).bit_length() - 1))
+    size = max(SMALLEST_CHUNK, min(most, 1 << (WORK // max(1, width)).bit_length() - 1))
 
     def part(begin: int) -> list[Tensor]:
         rows = torch.arange(begin, begin + size).clamp(max=n - 1)

@@ -5,41 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from shapeshift.data.coordinates import Axis
 from shapeshift.data.preprocess import Affine
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit.align import Alignment
-from shapeshift.fit.bank import Bank
+from shapeshift.fit.bank import Bank, Reach
 from shapeshift.fit.gauge import Reference
-from shapeshift.fit.options import check_choices
+from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.phases import Home
 from shapeshift.fit.recipe import Fitted
-from shapeshift.fit.start import Design, build
 from shapeshift.fit.train import History
 from shapeshift.fit.worth import Worth
 from shapeshift.model.likelihoods import LIKELIHOODS
 
 if TYPE_CHECKING:
-    from shapeshift.fit.estimators import ShiftVAE
+    from shapeshift.fit.base import PoseEstimator
 
 
-def described(model: ShiftVAE) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def described(model: PoseEstimator) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a fitted estimator."""
     fitted = model.fitted_
     tensors = {"vae." + k: v for k, v in fitted.vae.state_dict().items()}
     tensors |= {"reference." + k: v for k, v in fitted.reference._asdict().items()}
     if fitted.home is not None:
         tensors |= {"home." + k: v for k, v in fitted.home._asdict().items()}
-    tensors |= {"bank.z": fitted.bank.z, "axis": torch.tensor(model.axis_)}
+    geometry, own = model._geometry()
+    tensors |= {"bank.z": fitted.bank.z} | own
+    encoder = getattr(model, "encoder", None)
     description = {
-        "kind": "ShiftVAE",
+        "kind": type(model).__name__,
         "options": model.options_,
-        "axis": {"name": model.axis_name_, "units": model.axis_units_},
+        **geometry,
         "scaling": {"offset": float(model.scaling_.offset), "gain": float(model.scaling_.gain)},
-        "reach": fitted.bank.reach,
+        "reach": fitted.bank.reach if isinstance(fitted.bank.reach, int) else list(fitted.bank.reach),
+        "bank": {"n_given": fitted.bank.n_given, "kinds": fitted.bank.kinds},
         "likelihood": fitted.vae.likelihood.name,
         "nuisance": list(fitted.vae.nuisance.names) if fitted.vae.nuisance else [],
         "history": {"columns": fitted.history.columns, "stopped": fitted.history.stopped},
@@ -47,41 +46,66 @@ def described(model: ShiftVAE) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "fit_seconds": model.fit_seconds_,
         "notes": list(model.notes_),
         "worth": fitted.worth and list(fitted.worth),
-        "own": {"decoder": not isinstance(model.decoder, str), "encoder": model.encoder is not None},
+        "own": {
+            "decoder": not isinstance(model.decoder, str),
+            "encoder": encoder is not None and not isinstance(encoder, str),
+        },
     }
     return tensors, description
 
 
 def restored(
-    model: ShiftVAE, tensors: dict[str, Tensor], description: dict[str, Any], *, encoder: Any, decoder: Any
+    model: PoseEstimator,
+    tensors: dict[str, Tensor],
+    description: dict[str, Any],
+    *,
+    encoder: Any,
+    decoder: Any,
 ) -> None:
     """Fill a fresh estimator with what a file holds."""
     try:
         _options(model, description, encoder, decoder)
-        axis = tensors["axis"].double().numpy()
-        model.axis_, model.n_features_in_ = axis, len(axis)
-        model.axis_name_, model.axis_units_ = description["axis"]["name"], description["axis"]["units"]
         scaling = description["scaling"]
         model.scaling_ = Affine(np.array(scaling["offset"]), np.array(scaling["gain"]))
-        history = History(description["history"]["columns"], description["history"]["stopped"])
-        reference = Reference(**{k: tensors["reference." + k] for k in Reference._fields})
-        bank = Bank(tensors["bank.z"], int(description["reach"]))
-        vae = _network(model, tensors, description, bank, Axis(axis))
-        told = "home.low" in tensors
-        home = Home(**{k: tensors["home." + k] for k in Home._fields}) if told else None
-        worth = description["worth"] and Worth(*description["worth"])
-        model.fitted_ = Fitted(vae, bank, reference, history, worth, home)
         model.notes_, model.fit_seconds_ = tuple(description["notes"]), float(description["fit_seconds"])
+        model._take_geometry(description, tensors)
+        reach = description["reach"]
+        bank = Bank(
+            tensors["bank.z"],
+            reach if isinstance(reach, int) else Reach(*reach),
+            int(description["bank"]["n_given"]),
+            bool(description["bank"]["kinds"]),
+        )
+        model.fitted_ = _fitted(model, tensors, description, bank)
         model._conclude(int(description["n_signals"]), description["options"]["epochs"])
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         raise ShapeshiftError(
             f"the model file is incomplete or damaged ({error}): fit again or take another copy."
         ) from error
 
 
-def _options(model: ShiftVAE, description: dict[str, Any], encoder: Any, decoder: Any) -> None:
-    if description.get("kind") != "ShiftVAE":
-        raise ShapeshiftError(f"got a model of kind {description.get('kind')!r}, needed 'ShiftVAE'.")
+def _fitted(
+    model: PoseEstimator, tensors: dict[str, Tensor], description: dict[str, Any], bank: Bank
+) -> Fitted:
+    """The network, built empty and filled with the stored weights, and what inference needs besides."""
+    likelihood = LIKELIHOODS[description["likelihood"]]()
+    design = model._design(likelihood, undecided=False)
+    design = design._replace(nuisance=tuple(description["nuisance"]), n_given=bank.n_given, kinds=bank.kinds)
+    vae = model._empty(design, bank)
+    vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("vae.")})
+    kind = PlaneZero if "reference.middle" in tensors else Reference
+    reference = kind(**{k: tensors["reference." + k] for k in kind._fields})
+    told = "home.low" in tensors
+    home = Home(**{k: tensors["home." + k] for k in Home._fields}) if told else None
+    worth = description["worth"] and Worth(*description["worth"])
+    history = History(description["history"]["columns"], description["history"]["stopped"])
+    return Fitted(vae.eval(), bank, reference, history, worth, home)
+
+
+def _options(model: PoseEstimator, description: dict[str, Any], encoder: Any, decoder: Any) -> None:
+    if description.get("kind") != type(model).__name__:
+        needed = type(model).__name__
+        raise ShapeshiftError(f"got a model of kind {description.get('kind')!r}, needed {needed!r}.")
     options = {k: v for k, v in description["options"].items() if k in model.get_params()}
     options["warps"] = tuple(options["warps"])
     options["progress"] = False
@@ -94,31 +118,8 @@ def _options(model: ShiftVAE, description: dict[str, Any], encoder: Any, decoder
             options[name] = module
     if not isinstance(options["kl_weight"], (int, float, dict)):
         options["kl_weight"] = 1.0
+    for name in ("nuisance", "image_shape"):
+        if options.get(name) is not None:
+            options[name] = tuple(options[name])
     model.set_params(**options)
-    check_choices(model)
-
-
-def _network(
-    model: ShiftVAE, tensors: dict[str, Tensor], description: dict[str, Any], bank: Bank, axis: Axis
-) -> Any:
-    """The network, built empty and filled with the stored weights."""
-    likelihood = LIKELIHOODS[description["likelihood"]]()
-    design = Design(
-        model.n_latent,
-        tuple(model.warps),
-        model.decoder,
-        model.encoder,
-        likelihood,
-        {"shift": 1.0},
-        model.width,
-        model.depth,
-        tuple(description["nuisance"]),
-    )
-    length = len(axis.values)
-    assert isinstance(bank.reach, int)
-    empty = torch.full((1, length), 0.5)
-    template = torch.linspace(-1, 1, length + 2 * bank.reach)  # of the right size; the file has the values
-    start = Alignment(torch.zeros(1, dtype=torch.long), template, bank.reach, 0.0)
-    vae = build(design, empty, start, torch.Generator().manual_seed(0))
-    vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("vae.")})
-    return vae.eval()
+    model._check()

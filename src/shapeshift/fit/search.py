@@ -15,10 +15,11 @@ from torch import Tensor
 from shapeshift.fit.bank import CLOSE, Bank, Candidates
 from shapeshift.fit.lags import LagTable, lag_candidates, lag_table
 from shapeshift.fit.poses import PoseTable, pose_candidates, pose_table
-from shapeshift.fit.refine import Refined, in_chunks, joint_loss, refine
+from shapeshift.fit.refine import CHUNK, Refined, in_chunks, joint_loss, refine
 from shapeshift.model.frames import Plane
 from shapeshift.model.vae import PoseVAE
 
+FEW = 64  # images that are compared with all poses at a time
 SHORT = 3  # refinement steps that tell candidates apart
 
 
@@ -75,7 +76,8 @@ def infer(
         (theta,) = in_chunks(lambda *part: (vae.encode(*part).theta(part[2]),), x, nowhere, given)
         return Found(refine(vae, x, noise, theta, steps=steps), theta[:, :0], _alone(x))
     table = table_of(vae, bank)
-    named = Candidates(*in_chunks(lambda *part: candidates(vae, bank, table, *part), x, noise))
+    most = CHUNK if isinstance(table, LagTable) else FEW
+    named = Candidates(*in_chunks(lambda *part: candidates(vae, bank, table, *part), x, noise, most=most))
 
     def refined(rows: Tensor, rank: int, steps: int) -> Refined:
         part = x[rows], noise[rows], given[rows], named.place[rows, rank], named.shape[rows, rank]
@@ -176,4 +178,4 @@ def better_places(
             losses.append(joint_loss(vae, x, noise, theta, vae.values(q.pose, theta[:, vae.n_pose :])))
         return (places[torch.arange(len(x)), torch.stack(losses, 1).argmin(1)],)
 
-    return in_chunks(best, x, noise, place, given)[0]
+    return in_chunks(best, x, noise, place, given, most=CHUNK if isinstance(table, LagTable) else FEW)[0]

@@ -23,7 +23,7 @@ from shapeshift.model.warps import Warp, push_forward, wrapped
 
 CHUNK = 256
 ROUNDS = 6
-TURNED = 12.0  # times the harmonics that chance leaves in the mean of images turned at random
+TURNED = 5.0  # times the harmonics that chance leaves in the mean of images turned at random
 
 
 class Placed(NamedTuple):
@@ -62,7 +62,7 @@ def moved_back(
     x: Tensor, place: Tensor, frame: Plane, grid: Tensor, warps: list[Warp], lattice: Lattice
 ) -> tuple[Tensor, Tensor]:
     """Images x (n, M) at pose 0 on a lattice, (n, channels, rows, columns), and where they were seen."""
-    at = push_forward(warps, points_of(lattice), place) / grid.abs().amax(0)
+    at = push_forward(warps, points_of(lattice), place) / grid.abs().amax(0).clamp_min(1e-9)
     points = at.flip(-1).reshape(len(x), lattice.rows, lattice.columns, 2)
     images = x.reshape(len(x), *frame.shape)
     moved = F.grid_sample(images, points, mode="bicubic", padding_mode="border", align_corners=True)
