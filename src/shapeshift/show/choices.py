@@ -74,8 +74,7 @@ def reading_of(kind: str | None, **given: Any) -> dict[str, Any]:
     """
     refuse_foreign(kind or "signal", given if kind else {})
     shape = shape_of(given.pop("image_shape", None))
-    of_images = {"kind": kind, "image_shape": shape} if kind == "image" else {}
-    return given | of_images | ({"kind": None} if kind is None else {})
+    return given | {"kind": kind} | ({"image_shape": shape} if kind == "image" else {})
 
 
 def refuse_foreign(kind: str, given: Mapping[str, Any]) -> None:

@@ -215,12 +215,13 @@ def error_bars(p: Posterior, *, ax: Axes | None = None) -> Figure:
     figure, ax = style.one(ax, style.SINGLE, style.SINGLE * 0.8)
     size = float(np.clip(6000 / len(at), 2.0, 10))
     marks = zip(columns_of(p).items(), style.CYCLE, "os^D", strict=False)
-    for (name, (_, bars, units)), colour, shape in marks:
+    for (name, (values, bars, units)), colour, shape in marks:
         told = label(name.replace("_", " along "), units or "relative")
-        ax.scatter(at, bars / (p.scale if name == "scale" else 1.0), s=size, c=colour, marker=shape,
+        ax.scatter(at, bars / (values if name == "scale" else 1.0), s=size, c=colour, marker=shape,
                    linewidths=0, alpha=0.6, label=told, rasterized=len(at) > _MANY)  # fmt: skip
     ax.set(xlabel=text, ylabel="sd of the pose (units as named)", yscale="log")
-    ax.set_title("error bars")
+    ax.set_title("error bars of the poses")
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, markerscale=1.5)
     return figure
 
@@ -285,14 +286,15 @@ def _sides(ax: Axes, raster: Raster) -> None:
 
 def _posed(p: Posterior, row: int, called: Any) -> str:
     """The pose of an image in a few characters."""
-    lines = []
-    if "rotation" in poses_of(p):
-        lines.append(f"{number(float(p.rotation[row]), 100 * max(float(np.ptp(p.rotation)) / 100, 0.1))}°")
+    lines, found = [], columns_of(p)
+    if "rotation" in found:
+        turned = found["rotation"][0]
+        lines.append(f"{number(float(turned[row]), max(float(np.ptp(turned)), 10.0))}°")
     if "shift" in poses_of(p):
         far = float(np.ptp(p.shift)) or 1.0
         lines.append(", ".join(number(float(v), far) for v in p.shift[row]))
-    if "scale" in poses_of(p):
-        lines.append(f"× {p.scale[row]:.2f}")
+    if "scale" in found:
+        lines.append(f"× {found['scale'][0][row]:.2f}")
     return "\n".join([*lines, f"({called})"])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from shapeshift.analysis.poses import all_round
+from shapeshift.analysis.poses import all_round, of_images
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
 from shapeshift.show.labels import (
@@ -293,4 +293,4 @@ def _order(p: Posterior) -> tuple[NDArray, str]:
         coordinate = layout.coords[layout.dims[0]]
         if np.issubdtype(coordinate.dtype, np.number):
             return coordinate.values, label(str(layout.dims[0]), coordinate.attrs.get("units", ""))
-    return np.arange(layout.size), literal("signal (number)")
+    return np.arange(layout.size), literal("image (number)" if of_images(p) else "signal (number)")

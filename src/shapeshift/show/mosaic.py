@@ -83,9 +83,8 @@ def _panel(
 ) -> None:
     """One image, its first row uppermost."""
     left, right, first, last = box
-    if not np.isfinite(values).any():
-        values = np.full(values.shape, np.nan)
-    else:
+    there = np.isfinite(values)
+    if there.any() and not there.all():
         ax.fill_between([left, right], min(first, last), max(first, last), color="#BBBBBB", lw=0, zorder=0)
     ax.imshow(
         values, extent=(left, right, first, last), origin="upper", cmap=cmap, norm=norm, alpha=alpha,

@@ -71,7 +71,7 @@ def _facts(p: Posterior) -> Iterator[Fact]:
             low, high = np.percentile(values, (2.5, 97.5))
             yield Fact("scales, 95 % of them", f"{short(low)} ... {short(high)}", "of the pattern's size")
         else:
-            yield Fact(f"sd of the {told}", short(np.std(values)), units)
+            yield Fact(f"sd of the {told}", short(float(np.std(values))), units)
         yield Fact(f"median error bar, {told}", short(np.median(bars), 2), units.replace("degree", "degrees"))
     activity = active_latents(p)
     yield Fact("latents that carry shape", f"{int(activity.n_active)} of {len(activity.active)}")
