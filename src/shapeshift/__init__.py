@@ -15,6 +15,7 @@ _HOMES = {
     "synthetic": "shapeshift.data.synthetic",
     "ShiftVAE": "shapeshift.fit.estimators",
     "ImageVAE": "shapeshift.fit.images",
+    "VED": "shapeshift.fit.translation",
     "Posterior": "shapeshift.fit.posterior",
     "load": "shapeshift.fit.loading",
     "compare": "shapeshift.analysis.compare",

@@ -12,7 +12,7 @@ from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.align import Alignment
 from shapeshift.fit.options import plan_of
 from shapeshift.fit.start import Design, build
-from shapeshift.fit.train import Plan, Signals, train
+from shapeshift.fit.train import Plan, Signals, _optimiser, train
 from shapeshift.model.likelihoods import Gaussian
 
 
@@ -169,3 +169,16 @@ def test_an_estimator_leaves_global_random_states_alone_and_repeats_itself():
     assert np.array_equal(first.shift, again.shift)
     assert np.array_equal(first.z, again.z)
     assert not np.array_equal(first.shift, other.shift)
+
+
+def test_weight_decay_shrinks_the_networks_and_spares_the_likelihood():
+    data = signals()
+    idle = []
+    for decay in (0.0, 0.5):
+        vae = fresh(data)
+        vae.encoder.linear.weight.data.fill_(1.0)
+        train(vae, data, Plan(epochs=4, weight_decay=decay), torch.Generator().manual_seed(0))
+        idle.append(float(vae.encoder.linear.weight.detach().abs().mean()))
+    assert idle[1] < idle[0] - 1e-3
+    decays = [g["weight_decay"] for g in _optimiser(fresh(data), Plan(weight_decay=0.5)).param_groups]
+    assert decays == [0.5, 0.0]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from laws import LikelihoodLaws, covered, final_subclasses
 from torch import distributions as D
 
-from shapeshift.model import likelihoods
+from shapeshift.model import likelihoods, pointwise
 from shapeshift.model.likelihoods import (
     LIKELIHOODS,
     SMALLEST,
@@ -18,6 +18,7 @@ from shapeshift.model.likelihoods import (
     PoissonCounts,
     StudentTNoise,
 )
+from shapeshift.model.pointwise import LEAST_SD, PointNoise
 
 
 def scale(noise, misfit):
@@ -87,9 +88,38 @@ class TestContinuousBernoulli(LikelihoodLaws):
         return D.ContinuousBernoulli(logits=values)
 
 
+class TestPointNoise(LikelihoodLaws):
+    subject = PointNoise
+    sds = torch.tensor([0.05, 0.2, 0.4, 1.5], dtype=torch.float64)
+
+    def make(self):
+        likelihood = PointNoise(4)
+        with torch.no_grad():
+            likelihood.log_sd.copy_(0.5 * (self.sds**2 - LEAST_SD**2).log())
+        return likelihood
+
+    def reference(self, likelihood, values, noise):
+        return D.Normal(values, self.sds)
+
+    # its noise belongs to points, not to signals of any length
+    def test_rough_sd_is_near_the_real_one(self, likelihood, values, noise):
+        rms = self.sds.square().mean().sqrt()
+        assert torch.allclose(likelihood.rough_sd(values, noise), rms.expand(2))
+
+    def test_no_point_is_known_without_end(self, likelihood, values, noise):
+        with torch.no_grad():
+            likelihood.log_sd.fill_(-60.0)
+        assert torch.allclose(likelihood.sd, torch.full_like(self.sds, LEAST_SD))
+
+    def test_the_noise_of_a_signal_by_itself_is_not_asked_for(self, likelihood, values, noise):
+        x = values + 0.1
+        assert torch.equal(likelihood.log_prob(x, values, noise), likelihood.log_prob(x, values, 9 * noise))
+
+
 def test_no_likelihood_goes_untested():
-    assert final_subclasses(likelihoods, likelihoods.Likelihood) == covered(LikelihoodLaws)
-    assert set(LIKELIHOODS.values()) == covered(LikelihoodLaws)
+    known = final_subclasses(likelihoods, likelihoods.Likelihood)
+    assert known | final_subclasses(pointwise, likelihoods.Likelihood) == covered(LikelihoodLaws)
+    assert set(LIKELIHOODS.values()) == known
 
 
 @pytest.mark.parametrize("kind", [Gaussian, StudentTNoise])

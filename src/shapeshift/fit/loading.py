@@ -6,11 +6,12 @@ import os
 from typing import Any
 
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit import checkpoint
+from shapeshift.fit import checkpoint, translation_file
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
 from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.restore import restored
+from shapeshift.fit.translation import VED
 
 KINDS: dict[str, type[PoseEstimator]] = {cls.__name__: cls for cls in (ShiftVAE, ImageVAE)}
 
@@ -24,6 +25,11 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
     encoder, decoder : torch module, optional
         The own modules the model was fitted with, if any: the file holds their weights, not their code.
 
+    Returns
+    -------
+    ShiftVAE, ImageVAE or VED
+        What was saved.
+
     Raises
     ------
     ShapeshiftError
@@ -31,9 +37,12 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
     """
     tensors, description = checkpoint.read(path)
     kind = description.get("kind")
+    if kind == VED.__name__:
+        return translation_file.restored(VED(), tensors, description)
     if kind not in KINDS:
         raise ShapeshiftError(
-            f"got a model of kind {kind!r}, needed one of {', '.join(KINDS)}: update shapeshift or fit again."
+            f"got a model of kind {kind!r}, needed one of {', '.join((*KINDS, VED.__name__))}: update "
+            "shapeshift or fit again."
         )
     model = KINDS[kind]()
     restored(model, tensors, description, encoder=encoder, decoder=decoder)

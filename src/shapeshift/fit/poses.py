@@ -21,7 +21,7 @@ from shapeshift.model.frames import Plane
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Warp, pull_back
 
-CELLS = 14  # along the longer side of an image whose displacement is searched
+CELLS = 16  # along the longer side of an image whose displacement is searched
 FINE = 28  # where only turns and scales are
 STEP = 1.5  # cells that a step of the grid of poses moves the edge of the window by
 RANK = 64  # components at most

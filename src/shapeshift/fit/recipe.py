@@ -16,6 +16,7 @@ from shapeshift.fit.choose import filled, look_spiked, nuisances_for
 from shapeshift.fit.gauge import Reference, fit_reference
 from shapeshift.fit.gauge_plane import PlaneZero, fit_plane_zero
 from shapeshift.fit.phases import Home, home_of
+from shapeshift.fit.refine import refine
 from shapeshift.fit.search import better_places, infer
 from shapeshift.fit.start import Design, build, canonical_grid, start_latents
 from shapeshift.fit.start_plane import build_plane, plane_start, start_latents_plane, tightened
@@ -31,6 +32,7 @@ from shapeshift.model.vae import PoseVAE
 STEPS = 900  # optimiser steps when the number of epochs is not given
 STILL = 0.02  # prior sd, in samples, where a shift explains less than one more shape component
 SAMPLE = 1024  # signals that fix the bank and the zero
+FEW_IMAGES = 512
 
 
 class Fitted(NamedTuple):
@@ -92,7 +94,8 @@ def fit(
 
     data = Signals(x, noise, place, given, x[:, :0])
     history = train(vae, data, plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch)
-    some = torch.linspace(0, len(x) - 1, min(SAMPLE, len(x))).long()  # the same for every seed
+    enough = SAMPLE if design.image is None else FEW_IMAGES
+    some = torch.linspace(0, len(x) - 1, min(enough, len(x))).long()  # the same for every seed
     theta = settled(vae, x[some], noise[some], given[some], bank(some, place))
     if isinstance(reach, Reach):
         reach = tightened(vae, theta, reach)
@@ -155,6 +158,8 @@ def settled(vae: PoseVAE, x: Tensor, noise: Tensor, given: Tensor, bank: Bank) -
     """theta (n, G + K + c) of signals, after the likelihood has settled on what the refinement leaves."""
     refined = infer(vae, bank, x, noise, given).refined
     vae.likelihood.settle(x, refined.values, noise)
+    if isinstance(vae.frame, Plane):  # a search over poses is dear, and has just been made
+        return refine(vae, x, noise, refined.theta).theta
     return infer(vae, bank, x, noise, given).refined.theta
 
 

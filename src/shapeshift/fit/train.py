@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,6 +63,8 @@ class Plan:
     kl_weight : mapping or callable
         Weight of the KL of every factor ("shift", "z"), or a function of the share of training
         done (0 to 1) that returns such a mapping.
+    weight_decay : float
+        Of the networks, decoupled from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101).
     """
 
     epochs: int = 100
@@ -74,6 +76,7 @@ class Plan:
     release: tuple[float, float] = (0.05, 0.35)
     searches: tuple[float, ...] = (0.25, 0.5)
     kl_weight: dict[str, float] | Callable[[float], dict[str, float]] = field(default_factory=dict)
+    weight_decay: float = 0.0
 
     def n_free(self, done: float, n_latent: int) -> int:
         """How many shape latents are free after this share of the training."""
@@ -110,7 +113,7 @@ def train(
 ) -> History:
     """Maximise the ELBO in place; the weights with the best held-out loss are kept."""
     held, used = _split(len(data.x), plan.held_out, generator)
-    optimiser = _optimiser(vae, plan.learning_rate)
+    optimiser = _optimiser(vae, plan)
     steps = math.ceil(len(used) / plan.batch_size) * plan.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
@@ -158,13 +161,16 @@ def _split(n: int, share: float, generator: torch.Generator) -> tuple[Tensor, Te
     return (rows[:n_held], rows[n_held:]) if n_held else (rows, rows)
 
 
-def _optimiser(vae: PoseVAE, rate: float) -> torch.optim.Optimizer:
+def _optimiser(vae: PoseVAE, plan: Plan) -> torch.optim.Optimizer:
     """Adam; scalars of the likelihood learn faster, for they have far to go in few steps."""
     scalars = list(vae.likelihood.parameters())
     own = {id(p) for p in scalars}
     networks = [p for p in vae.parameters() if id(p) not in own]
-    groups = [{"params": networks, "lr": rate}] + ([{"params": scalars, "lr": 10 * rate}] if scalars else [])
-    return torch.optim.Adam(groups, fused=True)
+    rate, decay = plan.learning_rate, plan.weight_decay
+    groups: list[dict[str, Any]] = [{"params": networks, "lr": rate, "weight_decay": decay}]
+    if scalars:
+        groups.append({"params": scalars, "lr": 10 * rate, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, fused=True)
 
 
 class _Loop(NamedTuple):

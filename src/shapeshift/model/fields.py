@@ -75,7 +75,9 @@ class Lattice(NamedTuple):
     half_rows: float
     half_columns: float
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Number of coefficients."""
         return self.channels * self.rows * self.columns
 
 

@@ -159,7 +159,12 @@ def _digest(data: Path) -> str:
 
 def _load(run: Path) -> Any:
     """The model of a run, or of a file."""
-    return load(run / "model.safetensors" if run.is_dir() else run)
+    m = load(run / "model.safetensors" if run.is_dir() else run)
+    if not isinstance(m, ShiftVAE):
+        raise ShapeshiftError(
+            f"got a {type(m).__name__}, needed a ShiftVAE: use this model from Python, with shapeshift.load."
+        )
+    return m
 
 
 def _like(m: Any, reading: Reading) -> dict[str, Any]:
