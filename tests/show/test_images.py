@@ -419,6 +419,24 @@ def test_quantities_of_images_have_names(posterior) -> None:
         plots.scales(posterior)
 
 
+def test_what_is_for_signals_alone_says_so(model, posterior) -> None:
+    for draw in (
+        lambda: plots.shift_histogram(posterior),
+        lambda: plots.heatmap(made().reshape(N, -1), made().reshape(N, -1), posterior),
+    ):
+        with pytest.raises(ShapeshiftError, match="got the posterior of images, needed that of signals"):
+            draw()
+    with pytest.raises(ShapeshiftError, match="got a model of images, needed one of signals"):
+        ss.analysis.calibrate(model, made())
+
+
+def test_a_model_of_another_kind_is_refused(folder: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((30, 9))
+    ss.VED(n_latent=1, epochs=1, n_starts=1).fit(x, x[:, :5]).save(tmp_path / "ved.safetensors")
+    done = call("transform", tmp_path / "ved.safetensors", folder / "images.npy", "--out", tmp_path / "a.csv")
+    assert (done.exit_code, "got a VED, needed a ShiftVAE or an ImageVAE" in done.stderr) == (1, True)
+
+
 # --- the migration table
 
 

@@ -12,6 +12,7 @@ from shapeshift.analysis.poses import all_round, of_images
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
 from shapeshift.show.labels import (
+    by_shift,
     first_pose,
     label,
     layout_of,
@@ -47,7 +48,7 @@ def shift_histogram(p: Posterior) -> Figure:
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.34)
     sorted_ax, count_ax, sd_ax = figure.subplots(1, 3, width_ratios=(1.5, 1, 1.2))
     count_ax.sharey(sorted_ax)
-    order = np.argsort(p.shift, kind="stable")
+    order = by_shift(p)
     rows = spread(len(order), 2000)
     _with_error(sorted_ax, rows + 1, p.shift[order[rows]], p.shift_sd[order[rows]])
     sorted_ax.set(xlabel="signal, sorted by shift (count)", ylabel=shift_label(p), xlim=(0, len(order) + 1))

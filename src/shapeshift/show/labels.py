@@ -137,6 +137,22 @@ def first_pose(p: Posterior) -> str:
     return next(iter(columns_of(p)), "z1") if of_images(p) else "shift"
 
 
+def by_shift(p: Posterior) -> NDArray[np.intp]:
+    """The order of signals by their shift.
+
+    Raises
+    ------
+    ShapeshiftError
+        If these are images, which have two shifts.
+    """
+    if of_images(p):
+        raise ShapeshiftError(
+            "got the posterior of images, needed that of signals: use plot.views, plot.displacements, "
+            "plot.rotations or plot.scales"
+        )
+    return np.argsort(p.shift, kind="stable")
+
+
 def layout_of(p: Posterior) -> Any:
     """A DataArray of one value a signal, with the dimensions and coordinates of their map or series."""
     data = p.to_dataset()
