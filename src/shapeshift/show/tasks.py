@@ -160,9 +160,10 @@ def _digest(data: Path) -> str:
 def _load(run: Path) -> Any:
     """The model of a run, or of a file."""
     m = load(run / "model.safetensors" if run.is_dir() else run)
-    if not isinstance(m, ShiftVAE):
+    if not isinstance(m, (ShiftVAE, ImageVAE)):
         raise ShapeshiftError(
-            f"got a {type(m).__name__}, needed a ShiftVAE: use this model from Python, with shapeshift.load."
+            f"got a {type(m).__name__}, needed a ShiftVAE or an ImageVAE: use this model from Python, with "
+            "shapeshift.load."
         )
     return m
 
