@@ -17,6 +17,7 @@ _HOMES = {
     "ImageVAE": "shapeshift.fit.images",
     "VED": "shapeshift.fit.translation",
     "Posterior": "shapeshift.fit.posterior",
+    "Property": "shapeshift.fit.property",
     "load": "shapeshift.fit.loading",
     "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",

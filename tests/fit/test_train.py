@@ -10,7 +10,7 @@ import shapeshift as ss
 from shapeshift.data.preprocess import noise_and_contrast
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.align import Alignment
-from shapeshift.fit.options import plan_of
+from shapeshift.fit.options import FACTORS, plan_of
 from shapeshift.fit.start import Design, build
 from shapeshift.fit.train import Plan, Signals, _optimiser, train
 from shapeshift.model.likelihoods import Gaussian
@@ -151,12 +151,12 @@ def test_a_number_a_mapping_and_a_schedule_become_weights():
         calls.append(done)
         return {"shift": 2 * done}
 
-    assert plan_of(ss.ShiftVAE(kl_weight=3), 100).weights(0.3) == {"shift": 3.0, "z": 3.0}
+    assert plan_of(ss.ShiftVAE(kl_weight=3), 100).weights(0.3) == dict.fromkeys(FACTORS, 3.0)
     assert plan_of(ss.ShiftVAE(kl_weight={"z": 0.5}), 100).weights(0.3) == {"z": 0.5}
     assert plan_of(ss.ShiftVAE(kl_weight=schedule), 100).weights(0.3) == {"shift": 0.6}
     run(Plan(epochs=4, batch_size=40, kl_weight=schedule))
     assert sorted(set(calls[1:])) == [0.0, 0.25, 0.5, 0.75]
-    with pytest.raises(ShapeshiftError, match="needed 'shift' or 'z'"):
+    with pytest.raises(ShapeshiftError, match="needed some of 'shift'"):
         plan_of(ss.ShiftVAE(kl_weight={"width": 1.0}), 100)
 
 

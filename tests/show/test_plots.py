@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from shapeshift import ShapeshiftError
 from shapeshift.analysis.baselines import pca
+from shapeshift.fit.property import Property
 from shapeshift.show import labels, plots, style
 from shapeshift.show.figures_fit import inhabited
 from shapeshift.show.tiles import tiles
@@ -39,8 +40,11 @@ FIGURES = {
     "latents_against": lambda X, p, m: plots.latents_against(
         p, {"width (eV)": p.z[:, 0], "shift (eV)": p.shift}
     ),
+    "property": lambda X, p, m, **ax: plots.property(
+        Property().fit(p.z, p.z[:, 0] + 50 * p.z[:, 1] ** 2), name="gap", units="eV", **ax
+    ),
 }
-ONE_AXES = ["signals", "sequence", "latent", "manifold", "calibration", "map"]
+ONE_AXES = ["signals", "sequence", "latent", "manifold", "calibration", "map", "property"]
 
 
 def drawn(name, case, **ax):
@@ -79,7 +83,7 @@ def test_every_axes_is_labelled(name, map_case):
 
 
 @pytest.mark.parametrize(
-    "name", ["alignment", "heatmap", "shift_histogram", "map", "against_truth", "signals"]
+    "name", ["alignment", "heatmap", "shift_histogram", "map", "against_truth", "signals", "property"]
 )
 def test_the_units_of_the_axis_are_told(name, map_case):
     assert "(eV)" in texts(drawn(name, map_case))
@@ -218,3 +222,17 @@ def test_maps_of_error_bars_that_span_decades_are_logarithmic(factor: float, nam
     p = replace(p, shift_sd=np.geomspace(0.01, 0.01 * factor, len(p.shift)))
     (image,) = plots.map(p, "shift_sd").axes[0].images
     assert type(image.norm).__name__ == name
+
+
+def test_a_property_of_one_latent_is_a_curve_and_of_two_a_plane():
+    z = np.random.default_rng(0).normal(size=(80, 2))
+    curve = plots.property(Property().fit(z, np.sin(z[:, 0])), name="gap").axes
+    plane = plots.property(Property().fit(z, np.sin(z[:, 0]) * z[:, 1]), name="gap").axes
+    assert [ax.get_xlabel() for ax in (curve[0], plane[0])] == ["z1 (prior sd)"] * 2
+    assert (curve[0].get_ylabel(), plane[0].get_ylabel()) == ("gap", "z2 (prior sd)")
+    assert (len(curve), len(plane)) == (1, 2)  # the plane has a colour bar
+
+
+def test_a_property_that_is_not_fitted_is_not_drawn():
+    with pytest.raises(ShapeshiftError, match="call fit"):
+        plots.property(Property())

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from shapeshift.data import preprocess
+from shapeshift.data.conditions import Condition
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
 from shapeshift.fit.bank import Bank
@@ -24,7 +25,9 @@ from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
 from shapeshift.fit.reading import drawn
 from shapeshift.fit.restore import described
+from shapeshift.fit.spread import drawn_shapes
 from shapeshift.fit.start import Design
+from shapeshift.fit.starts import fit_best
 from shapeshift.fit.train import History
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
@@ -40,10 +43,16 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     random_state: Any
     fit_seconds_: float
     progress: bool
+    n_starts: int
     scaling_: preprocess.Affine
     fitted_: recipe.Fitted
     n_signals_: int
     notes_: tuple[str, ...]
+    condition_: Condition | None = None
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit to data."""
 
     @abstractmethod
     def _check(self) -> None:
@@ -62,8 +71,8 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """The model to build."""
 
     @abstractmethod
-    def _read(self, stack: Any, refine: bool) -> Posterior:
-        """The posterior of checked data."""
+    def _read(self, stack: Any, given: Tensor, refine: bool) -> Posterior:
+        """The posterior of checked data (n rows), of which (n, c) is given."""
 
     @abstractmethod
     def _geometry(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -85,7 +94,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _resolved(self) -> dict[str, Any]:
         """Options that were found from the data."""
 
-    def _fit(self, X: Any, x: Any = None) -> Self:
+    def _fit(self, X: Any, x: Any = None, condition: Any = None) -> Self:
         self._check()
         stack = self._taken(X, x, reset=True)
         begin = time.perf_counter()
@@ -96,14 +105,32 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         name = likelihood_name(self.likelihood, normalised)
         self.scaling_ = scaling_of(name, normalised)
         values, noise = tensors(self, stack)
-        plan = plan_of(self, len(values))
+        n = len(values)
+        self.condition_ = None if condition is None else Condition.of(condition, n)
+        given = self._given(condition, n)
+        plan = plan_of(self, n)
         with Progress(self.progress, plan.epochs) as on_epoch:
             undecided = self.likelihood == "auto" and name == "gaussian"
             design = self._design(likelihood_of(name, normalised), undecided)
-            self.fitted_ = recipe.fit(design, plan, values, noise, generator, on_epoch=on_epoch)
+            design = design._replace(
+                n_given=given.shape[1], kinds=bool(self.condition_ and self.condition_.kinds)
+            )
+            self.fitted_ = fit_best(
+                design, plan, values, noise, generator, self.n_starts, given=given, on_epoch=on_epoch
+            )
         self.fit_seconds_ = time.perf_counter() - begin
-        self._conclude(len(values), plan.epochs)
+        self._conclude(n, plan.epochs)
         return self
+
+    def _given(self, condition: Any, n: int) -> Tensor:
+        """What is given of n signals, (n, c): no column where the model was fitted without a condition."""
+        if self.condition_ is not None:
+            return torch.from_numpy(self.condition_.encode(condition, n))
+        if condition is not None:
+            raise ShapeshiftError(
+                "got a condition, needed none: the model was fitted without one, call fit(X, condition=...)."
+            )
+        return torch.zeros(n, 0)
 
     def _conclude(self, n_signals: int, epochs: int) -> None:
         self.n_signals_ = n_signals
@@ -126,7 +153,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """What is solved for in closed form, as resolved."""
         return self.fitted_.vae.nuisance.names if self.fitted_.vae.nuisance else ()
 
-    def posterior(self, X: Any, *, x: Any = None, refine: bool = True) -> Posterior:
+    def posterior(self, X: Any, *, x: Any = None, refine: bool = True, condition: Any = None) -> Posterior:
         """Pose, shape and noise of every signal or image, with error bars.
 
         Parameters
@@ -137,6 +164,8 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         refine : bool
             False for the encoder alone: several times faster, with larger errors and the encoder's own
             error bars; noise, evidence and flags are not known then.
+        condition : as in :meth:`fit`, or one for all
+            Where the model was fitted with one.
 
         Returns
         -------
@@ -144,37 +173,59 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self, "fitted_")
         self._check()
-        return self._read(self._taken(X, x), refine)
+        stack = self._taken(X, x)
+        return self._read(stack, self._given(condition, len(stack.values)), refine)
 
-    def transform(self, X: Any) -> np.ndarray:
+    def fit_transform(self, X: Any, y: Any = None, **fit: Any) -> np.ndarray:
+        """Fit to X and return its shape latents (n, n_latent)."""
+        return self.fit(X, y, **fit).transform(X, condition=fit.get("condition"))
+
+    def transform(self, X: Any, condition: Any = None) -> np.ndarray:
         """Shape latents (n, n_latent): means of the posterior."""
-        p = self.posterior(X)
+        p = self.posterior(X, condition=condition)
         return p.z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, condition: Any = None) -> float:
         """Mean log evidence of the signals, in nats, in the units of the data."""
-        return float(self.posterior(X).log_evidence.mean())
+        return float(self.posterior(X, condition=condition).log_evidence.mean())
 
-    def reconstruct(self, X: Any, *, x: Any = None) -> Any:
+    def reconstruct(self, X: Any, *, x: Any = None, condition: Any = None) -> Any:
         """The model's noise-free signals at the posterior, in kind and in the units of X."""
         check_is_fitted(self, "fitted_")
         stack = self._taken(X, x)
-        values, _, _ = drawn(self.fitted_, *tensors(self, stack))
+        given = self._given(condition, len(stack.values))
+        values, _, _ = drawn(self.fitted_, *tensors(self, stack), given)
         own = preprocess.per_signal(stack.values, self.normalise)
         return stack.like_given(own.undo(self.scaling_.undo(values)))
+
+    def draw(self, n: int, *, condition: Any = None, random_state: Any = 0) -> np.ndarray:
+        """Shape latents (n, n_latent) as the fitted signals have them, given a condition of all or of each.
+
+        Unlike draws from the prior they keep to where shapes were found; hand them to :meth:`generate`.
+        """
+        check_is_fitted(self, "fitted_")
+        if self.fitted_.shapes is None:
+            raise ShapeshiftError(
+                "got a model whose file holds no shapes, needed them to draw: fit it again."
+            )
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        given = self._given(condition, n)
+        return drawn_shapes(self.fitted_.shapes, given, torch.Generator().manual_seed(seed)).double().numpy()
 
     def amplitudes(self, X: Any) -> np.ndarray:
         """Gain and offset (n, 2) that ``normalise`` took off every signal: x = gain * normalised + offset."""
         own = preprocess.per_signal(self._taken(X).values, self.normalise)
         return np.hstack([own.gain, own.offset])
 
-    def _generated(self, z: Any, *poses: Any) -> np.ndarray:
-        """Noise-free data (m, M) of shapes z (m, n_latent) at poses, in the units of the data."""
+    def _generated(self, z: Any, condition: Any, *poses: Any) -> np.ndarray:
+        """Noise-free data (m, M) of shapes z (m, n_latent), given a condition, at poses, in the units of the
+        data."""
         check_is_fitted(self, "fitted_")
         shapes = torch.as_tensor(np.atleast_2d(np.asarray(z, dtype=np.float32)))
         if shapes.shape[1] != self.n_latent:
             raise ShapeshiftError(f"got z of {shapes.shape[1]} columns, needed n_latent = {self.n_latent}.")
         vae = self.fitted_.vae
+        shapes = torch.cat([shapes, self._given(condition, len(shapes))], 1)
         with torch.no_grad():
             values = vae.expected(vae.values(self._poses(shapes, *poses), shapes))
         return self.scaling_.undo(values.double().numpy())

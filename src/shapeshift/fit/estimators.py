@@ -67,8 +67,13 @@ class ShiftVAE(PoseEstimator):
     patience : int, optional
         Epochs without a better held-out loss before training stops; by default a third of all.
     kl_weight : float, mapping or callable
-        Weight of the KL terms: one number, ``{"shift": 1.0, "z": 1.0}``, or a function of the share
-        of training done (0 to 1) that returns such a mapping.
+        Weight of the KL terms: one number, ``{"shift": 1.0, "z": 1.0}`` whose values may be functions of
+        the share of training done (0 to 1), or a function of it that returns such a mapping.
+    averaging : float
+        Share of the training, at its end, over whose steps the weights are averaged; the average is taken
+        where it explains held-out signals better.
+    n_starts : int
+        Fits from so many starts; the one with the least held-out loss is kept.
     width, depth : int
         Hidden units of a layer, and hidden layers, of encoder and decoder.
     progress : bool
@@ -128,6 +133,8 @@ class ShiftVAE(PoseEstimator):
         held_out: float = 0.1,
         patience: int | None = None,
         kl_weight: Any = 1.0,
+        averaging: float = 0.0,
+        n_starts: int = 1,
         width: int = 64,
         depth: int = 2,
         progress: bool = False,
@@ -148,12 +155,14 @@ class ShiftVAE(PoseEstimator):
         self.held_out = held_out
         self.patience = patience
         self.kl_weight = kl_weight
+        self.averaging = averaging
+        self.n_starts = n_starts
         self.width = width
         self.depth = depth
         self.progress = progress
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, *, x: Any = None) -> ShiftVAE:
+    def fit(self, X: Any, y: Any = None, *, x: Any = None, condition: Any = None) -> ShiftVAE:
         """Fit to signals.
 
         Parameters
@@ -163,6 +172,9 @@ class ShiftVAE(PoseEstimator):
         y : ignored
         x : array (length,), optional
             Axis of a plain array.
+        condition : array (n,) of labels, or (n,) or (n, c) of float, optional
+            What is known of every signal besides: shapes are then learned given it, and everything that is
+            asked of the model needs it too. See :class:`~shapeshift.data.conditions.Condition`.
 
         Returns
         -------
@@ -173,7 +185,7 @@ class ShiftVAE(PoseEstimator):
         ShapeshiftError
             Data or options that cannot be used; the message says what is needed.
         """
-        return self._fit(X, x)
+        return self._fit(X, x, condition)
 
     def _check(self) -> None:
         check_choices(self)
@@ -225,33 +237,34 @@ class ShiftVAE(PoseEstimator):
         place = f"{self._axis.centre_told} {self.axis_units_}".strip() + " (the centre of the axis)"
         return sentence(self.zero, signal_zero(self.fitted_), place)
 
-    def _read(self, stack: Stack, refine: bool) -> Posterior:
+    def _read(self, stack: Stack, given: torch.Tensor, refine: bool) -> Posterior:
+        zero, axis = self.zero, self._axis
         if not refine:
-            return glance_of(self.fitted_, scaled(self, stack), self.zero, self._axis, stack)
-        return posterior_of(
-            self.fitted_, *tensors(self, stack), self.zero, units(self, stack), self._axis, stack
-        )
+            return glance_of(self.fitted_, scaled(self, stack), given, zero, axis, stack)
+        gain = units(self, stack)
+        return posterior_of(self.fitted_, *tensors(self, stack), given, zero, gain, axis, stack)
 
     def _poses(self, shapes: torch.Tensor, *poses: Any) -> torch.Tensor:
         (shift,) = poses
         moved = np.broadcast_to(np.asarray(shift, dtype=np.float64) / self._axis.half, (len(shapes),))
         return pose_tensor(self.fitted_, moved, shapes, self.zero)
 
-    def align(self, X: Any, *, x: Any = None) -> Any:
+    def align(self, X: Any, *, x: Any = None, condition: Any = None) -> Any:
         """The signals themselves, moved back to shift 0; nan where nothing was measured."""
         check_is_fitted(self, "fitted_")
         stack = self._taken(X, x)
-        p = self.posterior(X, x=x)
+        p = self.posterior(X, x=x, condition=condition)
         return stack.like_given(preprocess.moved_back(stack.values, p.shift / self._axis.step))
 
-    def generate(self, z: Any, shift: Any = 0.0) -> np.ndarray:
-        """Noise-free signals (m, length) of shapes z (m, n_latent) at shifts (axis units).
+    def generate(self, z: Any, shift: Any = 0.0, *, condition: Any = None) -> np.ndarray:
+        """Noise-free signals (m, length) of shapes z (m, n_latent) at shifts (axis units), given a condition
+        of all or of each where the model was fitted with one.
 
         With ``normalise``, amplitudes are those of normalised signals.
         """
-        return self._generated(z, shift)
+        return self._generated(z, condition, shift)
 
-    def manifold(self, n: int = 10) -> xr.DataArray:
+    def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
         """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.
 
         Points are the n quantiles of the prior, from 5 to 95 %, as in arXiv:1312.6114, appendix A;
@@ -261,7 +274,7 @@ class ShiftVAE(PoseEstimator):
 
         points, z = plane(n, self.n_latent)
         names = ["z2", "z1"][-min(2, self.n_latent) :]
-        values = self.generate(z).reshape(*[n] * len(names), -1)
+        values = self.generate(z, condition=condition).reshape(*[n] * len(names), -1)
         out = xr.DataArray(values, dims=[*names, self.axis_name_], coords={k: points for k in names})
         return out.assign_coords(
             {self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})}

@@ -50,12 +50,34 @@ class Reference(NamedTuple):
     bounds: Tensor
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """delta (n,) of shapes z (n, K), and its gradient (n, K)."""
+        """delta (n,) of shapes z (n, K + c), and its gradient (n, K + c)."""
         columns, slopes = bumps((z - self.centre) / self.spread, self.knots)
         delta = self.constant + columns @ self.coefficients
         held = (delta > self.bounds[0]) & (delta < self.bounds[1])
         gradient = (slopes @ self.coefficients) * held[:, None] / self.spread
         return torch.minimum(torch.maximum(delta, self.bounds[0]), self.bounds[1]), gradient
+
+
+class References(NamedTuple):
+    """The same for kinds, given (Y, c): the zero of every kind is its own."""
+
+    given: Tensor
+    parts: tuple[Reference, ...]
+
+    @property
+    def symmetric(self) -> Tensor:
+        return torch.stack([p.symmetric for p in self.parts]).all()
+
+    def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """delta (n,) of shapes and kinds z (n, K + c), and its gradient, 0 along the kind."""
+        k = z.shape[1] - self.given.shape[1]
+        delta, gradient = z.new_zeros(len(z)), torch.zeros_like(z)
+        for kind, part in zip(self.given, self.parts, strict=True):
+            own = (z[:, k:] == kind).all(1)
+            value, slope = part(z[:, :k])  # of all rows: their number decides on the last bit
+            delta = torch.where(own, value, delta)
+            gradient[:, :k] = torch.where(own[:, None], slope, gradient[:, :k])
+        return delta, gradient
 
 
 def bumps(y: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,27 +147,39 @@ def _at_rest(vae: PoseVAE, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_reference(vae: PoseVAE, theta: Tensor, *, rigid: bool = False) -> Reference:
-    """The reference zero, from the posterior means (n, G + K) of the training signals.
+def fit_references(vae: PoseVAE, theta: Tensor, *, rigid: bool = False) -> References:
+    """The reference zero of every kind that is given, from theta (n, G + K + c) of the training signals."""
+    kinds, which = theta[:, vae.n_pose + vae.n_latent :].unique(dim=0, return_inverse=True)
+    parts = [fit_reference(vae, theta[which == k], rigid=rigid, over=vae.n_latent) for k in range(len(kinds))]
+    return References(kinds, tuple(parts))
 
-    rigid: delta does not depend on the shape (where the prior already says that nothing moves).
+
+@torch.no_grad()
+def fit_reference(vae: PoseVAE, theta: Tensor, *, rigid: bool = False, over: int | None = None) -> Reference:
+    """The reference zero, from the posterior means (n, G + K + c) of the training signals.
+
+    rigid: delta does not depend on the shape (where the prior already says that nothing moves). over: of how
+    many of the K latents and c given numbers it is a function, by default of all.
     """
-    z = theta[:, vae.n_pose :]
-    wanted, weight = zip(*(_wanted_gradient(vae, part) for part in theta.split(CHUNK)), strict=True)
+    shapes = theta[:, vae.n_pose :]
+    z = shapes[:, :over]
+    wanted, weight = zip(
+        *(_wanted_gradient(vae, part, z.shape[1]) for part in theta.split(CHUNK)), strict=True
+    )
     gradient, sharp = torch.cat(wanted).double(), torch.cat(weight).double()
     centre, spread = z.mean(0), z.std(0, correction=0).clamp_min(1e-3)
     y = ((z - centre) / spread).double()
     knots = spread_out(y[(y.abs() < 4).all(1)], KNOTS)
     columns, slopes = bumps(y, knots)
     trust = (sharp / sharp.median().clamp_min(1e-12)).clamp_max(4.0).sqrt()[:, None]
-    symmetric = None if rigid else _symmetric(vae, z, columns, trust)
+    symmetric = None if rigid else _symmetric(vae, shapes, columns, trust)
     if symmetric is not None:
         coefficients, constant = symmetric
     else:
         rows = (slopes.transpose(0, 1) * trust).flatten(0, 1)  # (K n, M)
         target = (gradient * spread.double() * trust).T.flatten()
         coefficients = _ridge(rows, target) * (0.0 if rigid else 1.0)
-        middle = torch.cat([centroid(vae, part, CORE) for part in z.split(CHUNK)]).double()
+        middle = torch.cat([centroid(vae, part, CORE) for part in shapes.split(CHUNK)]).double()
         constant = (sharp * (middle - columns @ coefficients)).sum() / sharp.sum().clamp_min(1e-12)
     trusted = (constant + columns @ coefficients)[trust[:, 0] > 0.3]
     bounds = torch.stack([trusted.min() - vae.sample, trusted.max() + vae.sample]).to(z)
@@ -175,17 +209,24 @@ def _ridge(rows: Tensor, target: Tensor) -> Tensor:
     return torch.linalg.solve(normal, rows.T @ target)
 
 
-def _wanted_gradient(vae: PoseVAE, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """<dv/dz, dv/dt> / <dv/dt, dv/dt> (n, K) and <dv/dt, dv/dt> (n,)."""
+def _wanted_gradient(vae: PoseVAE, theta: Tensor, over: int) -> tuple[Tensor, Tensor]:
+    """<dv/dz, dv/dt> / <dv/dt, dv/dt> (n, over) and <dv/dt, dv/dt> (n,)."""
     _, jacobian = vae.values_and_jacobian(theta)
+    free = theta[:, : jacobian.shape[1]]
+    if over > vae.n_latent:  # what is given changes the shape as a latent does
+        pose, z = free[:, : vae.n_pose], free[:, vae.n_pose :]
+        given = theta[:, free.shape[1] :]
+        _, by_given = with_slopes(lambda y: vae.values(pose, torch.cat([z, y], 1)), given)
+        jacobian = torch.cat([jacobian, by_given.movedim(0, 1)], 1)
     along = jacobian[:, :1]
     sharp = along.square().sum(2)
     return (jacobian[:, 1:] * along).sum(2) / sharp.clamp_min(1e-9), sharp[:, 0]
 
 
 @torch.no_grad()
-def offset(vae: PoseVAE, zero: str, reference: Reference, z: Tensor) -> tuple[Tensor, Tensor]:
-    """delta(z) (n,) and its gradient (n, K), canonical units, under the named convention."""
+def offset(vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor) -> tuple[Tensor, Tensor]:
+    """delta of z (n, K + c), (n,), and its gradient by the latents (n, K), canonical units, under the named
+    convention."""
     landmark = partial(peak if zero == "peak" else centroid, vae)
 
     def of(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,10 +236,10 @@ def offset(vae: PoseVAE, zero: str, reference: Reference, z: Tensor) -> tuple[Te
         return values, slopes.T
 
     delta, gradient = in_chunks(of, z)
-    return delta, gradient
+    return delta, gradient[:, : vae.n_latent]
 
 
-def sentence(zero: str, reference: Reference, place: str) -> str:
+def sentence(zero: str, reference: Reference | References, place: str) -> str:
     """What shift 0 means, for a reader; ``place`` is the axis value it stands for."""
     if zero == "peak":
         return f"shift 0 puts the highest point of a signal at {place}"

@@ -21,10 +21,15 @@ LOOSE = 2.0  # pixels that the centre of a pattern may lie off the canonical ori
 
 
 class PlaneZero(NamedTuple):
-    """middle (G,): the pose that is called 0; coefficients B (1 + K + c, 2) of the centre."""
+    """middle (1 + c, G): the pose that is called 0, and what every kind that is given adds to it;
+    coefficients B (1 + K + c, 2) of the centre."""
 
     middle: Tensor
     coefficients: Tensor
+
+    def pose(self, z: Tensor) -> Tensor:
+        """The pose (n, G) that is called 0 of shapes z (n, K + c)."""
+        return self.middle[0] + z[:, z.shape[1] + 1 - len(self.middle) :] @ self.middle[1:]
 
     def centre(self, z: Tensor) -> Tensor:
         """c (n, 2) of shapes z (n, K + c), canonical coordinates."""
@@ -51,7 +56,7 @@ def read(vae: PoseVAE, zero: PlaneZero, theta: Tensor, covariance: Tensor) -> tu
     free, given = theta[:, :d], theta[:, d:]
     pose, along = with_slopes(lambda t: raw_reading(vae, zero, torch.cat([t, given], 1)), free)
     variance = torch.einsum("ing,nij,jng->ng", along, covariance, along)
-    return relative(vae, pose - zero.middle), variance.clamp_min(0).sqrt()
+    return relative(vae, pose - zero.pose(theta[:, vae.n_pose :])), variance.clamp_min(0).sqrt()
 
 
 def relative(vae: PoseVAE, pose: Tensor) -> Tensor:
@@ -62,7 +67,7 @@ def relative(vae: PoseVAE, pose: Tensor) -> Tensor:
 
 def posed(vae: PoseVAE, zero: PlaneZero, pose: Tensor, z: Tensor) -> Tensor:
     """Raw poses (n, G) of poses relative to the zero, of shapes z (n, K + c): the inverse of :func:`read`."""
-    raw = pose + zero.middle
+    raw = pose + zero.pose(z)
     parts = []
     linear = [(w, p) for w, p in parts_of(vae.named_warps, raw) if not isinstance(w, Shift)]
     for warp, part in parts_of(vae.named_warps, raw):
@@ -76,20 +81,31 @@ def posed(vae: PoseVAE, zero: PlaneZero, pose: Tensor, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_plane_zero(vae: PoseVAE, theta: Tensor) -> PlaneZero:
-    """The zero of the posterior means theta (n, G + K + c) of the training images."""
+def fit_plane_zero(vae: PoseVAE, theta: Tensor, *, kinds: bool = False) -> PlaneZero:
+    """The zero of the posterior means theta (n, G + K + c) of the training images; where kinds are given
+    every one of them has its own, for its canonical pattern may lie as it likes."""
     g = vae.n_pose
     rows = torch.cat([theta.new_ones(len(theta), 1), theta[:, g:]], 1)
-    zero = PlaneZero(theta.new_zeros(g), theta.new_zeros(rows.shape[1], 2))
+    c = vae.n_given
+    zero = PlaneZero(theta.new_zeros(1 + c, g), theta.new_zeros(rows.shape[1], 2))
     names = [w.name for w in vae.named_warps]
     if "shift" in names and len(names) > 1:
         zero = zero._replace(coefficients=_centres(vae, theta, rows))
     pose = raw_reading(vae, zero, theta) if g else theta[:, :0]
+    middle = theta.new_zeros(1 + c, g)
+    middle[0] = _middle(vae, pose)
+    for k in range(c if kinds else 0):
+        middle[1 + k] = _middle(vae, pose[theta[:, -c + k] == 1]) - middle[0]
+    return zero._replace(middle=middle)
+
+
+def _middle(vae: PoseVAE, pose: Tensor) -> Tensor:
+    """The middle (G,) of poses (n, G)."""
     middle = [
         torch.atan2(p.sin().mean(0), p.cos().mean(0)) if isinstance(w, Rotation) else p.median(0).values
         for w, p in parts_of(vae.named_warps, pose)
     ]
-    return zero._replace(middle=torch.cat([*middle, theta.new_zeros(0)]))
+    return torch.cat([*middle, pose.new_zeros(0)])
 
 
 def _centres(vae: PoseVAE, theta: Tensor, rows: Tensor) -> Tensor:

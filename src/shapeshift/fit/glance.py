@@ -23,36 +23,43 @@ ENOUGH = 0.99  # share of the bank's squares that the components must hold
 
 
 @torch.no_grad()
-def glance(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
-    """q(pose, z | x) of signals (n, P), by the encoder alone."""
+def glance(vae: PoseVAE, bank: Bank, x: Tensor, given: Tensor | None = None) -> Factors:
+    """q(pose, z | x, y) of signals (n, P) and what is given of them (n, c), by the encoder alone."""
+    given = x.new_zeros(len(x), 0) if given is None else given
+    if bank.kinds:
+        kinds, which = given.unique(dim=0, return_inverse=True)
+        rows = [torch.nonzero(which == k)[:, 0] for k in range(len(kinds))]
+        parts = [glance(vae, bank.of(y), x[r], given[r]) for y, r in zip(kinds, rows, strict=True)]
+        back = torch.cat(rows).argsort()
+        return Factors(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
     if isinstance(vae.frame, Plane):
-        return _glance_on_plane(vae, bank, x)
+        return _glance_on_plane(vae, bank, x, given)
     assert isinstance(bank.reach, int)
     reach = bank.reach
     filters = matched_filters(vae, bank) if vae.n_pose else None
 
-    def encode(x: Tensor) -> Factors:
+    def encode(x: Tensor, given: Tensor) -> Factors:
         if filters is None:
-            return vae.encode(x, torch.zeros(len(x), dtype=torch.long))
+            return vae.encode(x, torch.zeros(len(x), dtype=torch.long), given)
         explained = (vae.likelihood.tamed(x) @ filters).unflatten(1, (-1, 2 * reach + 1)).square().sum(1)
-        return vae.encode(x, explained.argmax(1) - reach)
+        return vae.encode(x, explained.argmax(1) - reach, given)
 
-    return Factors(*in_chunks(encode, x))
+    return Factors(*in_chunks(encode, x, given))
 
 
-def _glance_on_plane(vae: PoseVAE, bank: Bank, x: Tensor) -> Factors:
+def _glance_on_plane(vae: PoseVAE, bank: Bank, x: Tensor, given: Tensor) -> Factors:
     """The same of images (n, M), at the pose where the bank explains most."""
     if not vae.n_pose:
-        return Factors(*in_chunks(lambda x: vae.encode(x, x[:, :0]), x))
+        return Factors(*in_chunks(lambda x, y: vae.encode(x, x[:, :0], y), x, given))
     table = pose_table(vae, bank)
     places = places_of(table).flatten(0, 1)
     gain = vae.nuisance is not None and vae.nuisance.gain
 
-    def encode(x: Tensor) -> Factors:
+    def encode(x: Tensor, given: Tensor) -> Factors:
         best, _ = table.explained(vae.likelihood.tamed(x), gain=gain)
-        return vae.encode(x, places[best.flatten(1).argmax(1)])
+        return vae.encode(x, places[best.flatten(1).argmax(1)], given)
 
-    return Factors(*in_chunks(encode, x))
+    return Factors(*in_chunks(encode, x, given))
 
 
 def matched_filters(vae: PoseVAE, bank: Bank) -> Tensor:

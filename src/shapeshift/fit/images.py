@@ -60,8 +60,10 @@ class ImageVAE(PoseEstimator):
         What every image has of its own, solved in closed form.
     normalise : None, "max", "area", "sd" or "minmax"
         Of every image by itself, undone in :meth:`reconstruct`.
-    epochs, batch_size, learning_rate, held_out, patience, kl_weight, width, depth, progress, random_state
+    epochs, batch_size, learning_rate, held_out, patience, kl_weight, averaging, n_starts
         As of :class:`~shapeshift.ShiftVAE`; ``kl_weight`` also knows "rotation" and "scale".
+    width, depth, progress, random_state
+        As of :class:`~shapeshift.ShiftVAE`.
 
     Attributes
     ----------
@@ -109,6 +111,8 @@ class ImageVAE(PoseEstimator):
         held_out: float = 0.1,
         patience: int | None = None,
         kl_weight: Any = 1.0,
+        averaging: float = 0.0,
+        n_starts: int = 1,
         width: int = 64,
         depth: int = 2,
         progress: bool = False,
@@ -131,12 +135,14 @@ class ImageVAE(PoseEstimator):
         self.held_out = held_out
         self.patience = patience
         self.kl_weight = kl_weight
+        self.averaging = averaging
+        self.n_starts = n_starts
         self.width = width
         self.depth = depth
         self.progress = progress
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> ImageVAE:
+    def fit(self, X: Any, y: Any = None, *, condition: Any = None) -> ImageVAE:
         """Fit to images.
 
         Parameters
@@ -144,6 +150,8 @@ class ImageVAE(PoseEstimator):
         X : array (n, h, w), (n, h, w, c), (n, c, h, w), (n, h*w), or xarray.DataArray (..., h, w)
             Leading dimensions of a DataArray may form a map; a dimension "channel" may precede the rows.
         y : ignored
+        condition : array (n,) of labels, or (n,) or (n, c) of float, optional
+            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
 
         Returns
         -------
@@ -154,7 +162,7 @@ class ImageVAE(PoseEstimator):
         ShapeshiftError
             Data or options that cannot be used; the message says what is needed.
         """
-        return self._fit(X)
+        return self._fit(X, condition=condition)
 
     def _check(self) -> None:
         check_image_choices(self)
@@ -194,10 +202,10 @@ class ImageVAE(PoseEstimator):
         """What pose 0 means, in a sentence."""
         return plane_sentence(tuple(self.warps))
 
-    def _read(self, stack: ImageStack, refine: bool) -> Posterior:
+    def _read(self, stack: ImageStack, given: torch.Tensor, refine: bool) -> Posterior:
         if not refine:
-            return image_glance(self.fitted_, glance(*self._seen(stack)), stack)
-        return image_posterior_of(self.fitted_, *tensors(self, stack), units(self, stack), stack)
+            return image_glance(self.fitted_, glance(*self._seen(stack), given), given, stack)
+        return image_posterior_of(self.fitted_, *tensors(self, stack), given, units(self, stack), stack)
 
     def _seen(self, stack: ImageStack) -> tuple[Any, Any, torch.Tensor]:
         return self.fitted_.vae, self.fitted_.bank, scaled(self, stack)
@@ -206,13 +214,20 @@ class ImageVAE(PoseEstimator):
         rotation, shift, scale = poses
         return plane_poses(self.fitted_, shapes, rotation, shift, scale, self.raster_)
 
-    def align(self, X: Any) -> Any:
+    def align(self, X: Any, *, condition: Any = None) -> Any:
         """The images themselves, moved back to pose 0; nan where nothing was measured."""
         stack = self._taken(X)
-        return stack.like_given(upright(self, stack, self.posterior(X)))
+        p = self.posterior(X, condition=condition)
+        return stack.like_given(upright(self, stack, p, self._given(condition, len(p))))
 
     def generate(
-        self, z: Any, *, rotation: Any = 0.0, shift: Any = (0.0, 0.0), scale: Any = 1.0
+        self,
+        z: Any,
+        *,
+        rotation: Any = 0.0,
+        shift: Any = (0.0, 0.0),
+        scale: Any = 1.0,
+        condition: Any = None,
     ) -> np.ndarray:
         """Noise-free images (m, h, w), or (m, c, h, w), of shapes z (m, n_latent).
 
@@ -224,12 +239,13 @@ class ImageVAE(PoseEstimator):
         shift : pair or array (m, 2)
             Axis units, along the rows' axis and the columns' axis.
         scale : float or array (m,)
+        condition : of all images or of each, where the model was fitted with one
         """
         channels, rows, columns = self.raster_.shape
-        images = self._generated(z, rotation, shift, scale).reshape(-1, channels, rows, columns)
+        images = self._generated(z, condition, rotation, shift, scale).reshape(-1, channels, rows, columns)
         return images[:, 0] if channels == 1 else images
 
-    def manifold(self, n: int = 10) -> xr.DataArray:
+    def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
         """Images at pose 0 over the latent plane: DataArray (z2, z1, ..., row, column), or (z1, ...).
 
         Points are the n quantiles of the prior, from 5 to 95 %; latents after the second stay at 0.
@@ -238,7 +254,7 @@ class ImageVAE(PoseEstimator):
 
         points, z = plane(n, self.n_latent)
         names = ["z2", "z1"][-min(2, self.n_latent) :]
-        images = self.generate(z)
+        images = self.generate(z, condition=condition)
         dims = [*names, *["channel"][: images.ndim - 3], self.raster_.rows.name, self.raster_.columns.name]
         out = xr.DataArray(images.reshape(*[n] * len(names), *images.shape[1:]), dims=dims)
         axes = {

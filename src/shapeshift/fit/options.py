@@ -17,7 +17,7 @@ from shapeshift.fit.choose import look_like_counts
 from shapeshift.fit.gauge import ZEROS
 from shapeshift.fit.recipe import epochs_for
 from shapeshift.fit.start import Design
-from shapeshift.fit.train import Plan
+from shapeshift.fit.train import Plan, Weight
 from shapeshift.model.likelihoods import LIKELIHOODS, Likelihood, PoissonCounts
 from shapeshift.model.nuisance import NAMES as NUISANCES
 
@@ -90,6 +90,9 @@ def check_shared(model: PoseEstimator) -> None:
         if getattr(model, name) is not None:
             _positive(name, getattr(model, name), Integral)
     _positive("learning_rate", model.learning_rate, Real)
+    _positive("n_starts", model.n_starts, Integral)
+    if not 0 <= model.averaging <= 1:
+        raise ShapeshiftError(f"got averaging={model.averaging!r}, needed a share of the training, 0 to 1.")
     if not 0 <= model.held_out < 1:
         raise ShapeshiftError(f"got held_out={model.held_out!r}, needed a share from 0 to below 1.")
 
@@ -175,18 +178,25 @@ def plan_of(model: PoseEstimator, n: int) -> Plan:
         held_out=model.held_out,
         patience=model.patience or max(10, epochs // 3),
         kl_weight=_weights(model.kl_weight),
+        averaging=float(model.averaging),
     )
 
 
-def _weights(given: Any) -> dict[str, float] | Callable[[float], dict[str, float]]:
+def _weights(given: Any) -> Mapping[str, Weight] | Callable[[float], dict[str, float]]:
     if callable(given):
-        return given
+        return lambda done: dict(_weights(given(done)))  # type: ignore[arg-type]
     if isinstance(given, Real):
-        return dict.fromkeys(FACTORS, float(given))
+        return _weights(dict.fromkeys(FACTORS, float(given)))
     unknown = set(given) - set(FACTORS)
     if unknown:
         needed = ", ".join(map(repr, FACTORS))
         raise ShapeshiftError(f"got kl_weight for {', '.join(sorted(unknown))}, needed some of {needed}.")
+    for name, weight in given.items():
+        if not callable(weight) and not (isinstance(weight, Real) and float(weight) >= 0):
+            raise ShapeshiftError(
+                f"got kl_weight {weight!r} for {name!r}, needed a number of at least 0 or a function of the "
+                "share of training done."
+            )
     return dict(given)
 
 

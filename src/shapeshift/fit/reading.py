@@ -11,7 +11,8 @@ from torch import Tensor
 
 from shapeshift.data.coordinates import Axis
 from shapeshift.fit.choose import EMPTY
-from shapeshift.fit.gauge import Reference, offset
+from shapeshift.fit.gauge import Reference, References, offset
+from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.refine import in_chunks
@@ -41,9 +42,9 @@ def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[T
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
 
 
-def signal_zero(fitted: Fitted) -> Reference:
+def signal_zero(fitted: Fitted) -> Reference | References:
     """The zero of a model of signals."""
-    assert isinstance(fitted.reference, Reference)
+    assert not isinstance(fitted.reference, PlaneZero)
     return fitted.reference
 
 
@@ -68,11 +69,11 @@ def placed(fitted: Fitted, zero: str, theta: Tensor, covariance: Tensor) -> Plac
 
 @one_each()
 @torch.no_grad()
-def glance_of(fitted: Fitted, x: Tensor, zero: str, axis: Axis, stack: Stack) -> Posterior:
+def glance_of(fitted: Fitted, x: Tensor, given: Tensor, zero: str, axis: Axis, stack: Stack) -> Posterior:
     """The same as :func:`posterior_of` by the encoder alone: noise and evidence are not known then."""
-    q = glance(fitted.vae, fitted.bank, x)
+    q = glance(fitted.vae, fitted.bank, x, given)
     sds = torch.cat([q.pose_sd, q.z_sd], 1)
-    at = placed(fitted, zero, torch.cat([q.pose, q.z], 1), torch.diag_embed(sds.square()))
+    at = placed(fitted, zero, q.theta(given), torch.diag_embed(sds.square()))
     unknown = np.full(len(x), np.nan)
     return Posterior(
         shift=_numbers(at.shift) * axis.half,
@@ -94,15 +95,23 @@ def glance_of(fitted: Fitted, x: Tensor, zero: str, axis: Axis, stack: Stack) ->
 @one_each()
 @torch.no_grad()
 def posterior_of(
-    fitted: Fitted, x: Tensor, noise: Tensor, zero: str, gain: np.ndarray, axis: Axis, stack: Stack
+    fitted: Fitted,
+    x: Tensor,
+    noise: Tensor,
+    given: Tensor,
+    zero: str,
+    gain: np.ndarray,
+    axis: Axis,
+    stack: Stack,
 ) -> Posterior:
-    """Posterior of signals (n, P) given in model units; ``gain`` (n,) is data units per model unit."""
+    """Posterior of signals (n, P) in model units, of which (n, c) is given; ``gain`` (n,) is data units per
+    model unit."""
     vae = fitted.vae
     noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
-    found, g = infer(vae, fitted.bank, x, noise), vae.n_pose
+    found, g = infer(vae, fitted.bank, x, noise, given), vae.n_pose
     covariance, excess = sharpened(fitted, x, noise, found)
     theta = found.refined.theta
-    z = theta[:, g:]
+    z = theta[:, g : g + vae.n_latent]
     shift, shift_sd, delta = placed(fitted, zero, theta, covariance)
     sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()
     ambiguous = found.rival_gap / excess < AMBIGUOUS
@@ -214,13 +223,15 @@ def _flags(
 
 @one_each()
 @torch.no_grad()
-def drawn(fitted: Fitted, x: Tensor, noise: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(
+    fitted: Fitted, x: Tensor, noise: Tensor, given: Tensor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected signals at the posterior (n, P), pose (n, G) and shape (n, K), model units."""
     noise = noise if fitted.vae.nuisance is None else fitted.vae.nuisance.seen(x, noise)
-    refined = infer(fitted.vae, fitted.bank, x, noise).refined
-    g = fitted.vae.n_pose
+    refined = infer(fitted.vae, fitted.bank, x, noise, given).refined
+    g, k = fitted.vae.n_pose, fitted.vae.n_latent
     mean = fitted.vae.likelihood.mean(refined.values)
-    return _numbers(mean), _numbers(refined.theta[:, :g]), _numbers(refined.theta[:, g:])
+    return _numbers(mean), _numbers(refined.theta[:, :g]), _numbers(refined.theta[:, g : g + k])
 
 
 def pose_tensor(fitted: Fitted, shift: np.ndarray, z: Tensor, zero: str) -> Tensor:

@@ -49,13 +49,14 @@ def columns_of(fitted: Fitted, pose: Tensor, sd: Tensor, raster: Raster) -> dict
 @one_each()
 @torch.no_grad()
 def image_posterior_of(
-    fitted: Fitted, x: Tensor, noise: Tensor, gain: np.ndarray, stack: ImageStack
+    fitted: Fitted, x: Tensor, noise: Tensor, given: Tensor, gain: np.ndarray, stack: ImageStack
 ) -> Posterior:
-    """Posterior of images (n, M) given in model units; ``gain`` (n,) is data units per model unit."""
+    """Posterior of images (n, M) in model units, of which (n, c) is given; ``gain`` (n,) is data units per
+    model unit."""
     vae, zero, raster = fitted.vae, fitted.reference, stack.raster
     assert isinstance(zero, PlaneZero)
     noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
-    found = infer(vae, fitted.bank, x, noise)
+    found = infer(vae, fitted.bank, x, noise, given)
     covariance, excess = sharpened(fitted, x, noise, found)
     theta, g = found.refined.theta, vae.n_pose
     sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()
@@ -92,7 +93,9 @@ def _rivals(fitted: Fitted, found: Found, ambiguous: Tensor, raster: Raster) -> 
     assert isinstance(zero, PlaneZero)
     none = found.rival_pose.new_zeros(found.rival_pose.shape)
     pose = torch.where(ambiguous[:, None], found.rival_pose, torch.nan)
-    columns = columns_of(fitted, relative(vae, pose - zero.middle), none, raster)
+    columns = columns_of(
+        fitted, relative(vae, pose - zero.pose(found.refined.theta[:, vae.n_pose :])), none, raster
+    )
     return {"rival_shift": columns["shift"], "rival_rotation": columns["rotation"]}
 
 
@@ -132,11 +135,11 @@ def plane_poses(
 
 @one_each()
 @torch.no_grad()
-def image_glance(fitted: Fitted, q: Factors, stack: ImageStack) -> Posterior:
+def image_glance(fitted: Fitted, q: Factors, given: Tensor, stack: ImageStack) -> Posterior:
     """The same as :func:`image_posterior_of` of what the encoder alone says."""
     vae, zero = fitted.vae, fitted.reference
     assert isinstance(zero, PlaneZero)
-    theta = torch.cat([q.pose, q.z], 1)
+    theta = q.theta(given)
     spread = torch.diag_embed(torch.cat([q.pose_sd, q.z_sd], 1).square())
     unknown = np.full(len(theta), np.nan)
     return Posterior(
@@ -154,10 +157,10 @@ def image_glance(fitted: Fitted, q: Factors, stack: ImageStack) -> Posterior:
     )
 
 
-def upright(model: ImageVAE, stack: ImageStack, p: Posterior) -> np.ndarray:
-    """Images (n, M) moved back by their poses; nan where nothing was measured."""
+def upright(model: ImageVAE, stack: ImageStack, p: Posterior, given: Tensor) -> np.ndarray:
+    """Images (n, M), of which (n, c) is given, moved back by their poses; nan where nothing was measured."""
     vae = model.fitted_.vae
-    shapes = torch.as_tensor(p.z, dtype=torch.float32)
+    shapes = torch.cat([torch.as_tensor(p.z, dtype=torch.float32), given], 1)
     there = plane_poses(model.fitted_, shapes, p.rotation, p.shift, p.scale, stack.raster)
     home = plane_poses(model.fitted_, shapes, 0.0, (0.0, 0.0), 1.0, stack.raster)
     if not vae.n_pose:

@@ -13,13 +13,24 @@ from torch import Tensor
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.bank import Bank, Reach, bank_of
 from shapeshift.fit.choose import filled, look_spiked, nuisances_for
-from shapeshift.fit.gauge import Reference, fit_reference
+from shapeshift.fit.gauge import Reference, References, fit_reference, fit_references
 from shapeshift.fit.gauge_plane import PlaneZero, fit_plane_zero
 from shapeshift.fit.phases import Home, home_of
 from shapeshift.fit.refine import refine
 from shapeshift.fit.search import better_places, infer
-from shapeshift.fit.start import Design, build, canonical_grid, start_latents
-from shapeshift.fit.start_plane import build_plane, plane_start, start_latents_plane, tightened
+from shapeshift.fit.start import Design, build, canonical_grid
+from shapeshift.fit.start_given import (
+    agreed,
+    rows_of_kinds,
+    shown_on_line,
+    shown_on_plane,
+    start_classes,
+    start_images,
+    start_signals,
+    together,
+    worth_of_all,
+)
+from shapeshift.fit.start_plane import build_plane, plane_start, tightened
 from shapeshift.fit.subspace import by_subspace
 from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
@@ -40,10 +51,11 @@ class Fitted(NamedTuple):
 
     vae: PoseVAE
     bank: Bank
-    reference: Reference | PlaneZero
+    reference: Reference | References | PlaneZero
     history: History
     worth: Worth | None
     home: Home | None = None  # of a set of several patterns
+    shapes: Tensor | None = None  # z and what is given (m, K + c) of some of the signals
 
 
 def epochs_for(n: int, batch_size: int, held_out: float) -> int:
@@ -89,13 +101,14 @@ def fit(
         return bank_of(theta, vae.n_pose, reach, n_given=vae.n_given, kinds=design.kinds)
 
     def search(vae: PoseVAE, data: Signals) -> Tensor:
-        some = torch.arange(min(SAMPLE, len(x)))
+        some = of_every_kind(data.given) if design.kinds else torch.arange(min(SAMPLE, len(x)))
         return better_places(vae, bank(some, data.place), data.x, data.noise, data.place, data.given)
 
     data = Signals(x, noise, place, given, x[:, :0])
     history = train(vae, data, plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch)
     enough = SAMPLE if design.image is None else FEW_IMAGES
     some = torch.linspace(0, len(x) - 1, min(enough, len(x))).long()  # the same for every seed
+    some = of_every_kind(given) if design.kinds else some
     theta = settled(vae, x[some], noise[some], given[some], bank(some, place))
     if isinstance(reach, Reach):
         reach = tightened(vae, theta, reach)
@@ -103,10 +116,11 @@ def fit(
     return Fitted(
         vae,
         bank_of(theta, vae.n_pose, reach, n_given=vae.n_given, kinds=design.kinds),
-        _zero_of(vae, theta, still),
+        _zero_of(vae, theta, still, design.kinds),
         history,
         worth,
-        home_of(theta[:, : vae.n_pose + vae.n_latent]) if line and not still else None,
+        home_of(theta) if line and not (still or vae.n_given) else None,
+        theta[:, vae.n_pose :],
     )
 
 
@@ -115,12 +129,15 @@ def _begun_on_line(
 ) -> Begun:
     """Signals: what was left to the data decided, lags by correlation, networks around the aligned mean."""
     held = filled(x, noise)
-    x, noise, used = x[held], noise[held], torch.nonzero(held)[:, 0]
-    design = _chosen(design, x, noise, generator)
+    x, noise, given, used = x[held], noise[held], given[held], torch.nonzero(held)[:, 0]
+    kinds = rows_of_kinds(given) if design.kinds else [torch.arange(len(x))]
+    design = agreed([_chosen(design, x[r], noise[r], generator) for r in kinds], kinds)
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
-    start = starting_lags(design, free, design.likelihood.tamed(x), noise, generator)
-    worth = worth_of_shift(x, noise, start.lag, design.n_latent) if "shift" in design.warps else None
+    tame = design.likelihood.tamed(x)
+    start = together(tame, kinds, lambda r: starting_lags(design, free, tame[r], noise[r], generator))
+    worth = worth_of_all([worth_of_shift(x[r], noise[r], start.lag[r], design.n_latent) for r in kinds])
+    worth = worth if "shift" in design.warps else None
     still = worth is not None and not worth.shifts and design.prior_sd.get("shift") is None
     if still:
         start = start._replace(lag=torch.zeros_like(start.lag), reach=max(4, x.shape[1] // 12))
@@ -128,7 +145,10 @@ def _begun_on_line(
     if start.turned:  # one latent alone would make do with false shifts
         plan = replace(plan, release=(0.0, 0.0))
     vae = build(design, x, start, generator)
-    start_latents(vae, x, noise, start)
+    if design.kinds:
+        start_classes(vae, kinds, lambda r: shown_on_line(vae, x[r], start.lag[r], start.reach))
+    else:
+        start_signals(vae, x, noise, given, start)
     return Begun(vae, used, noise, start.lag, start.reach, plan, worth, still)
 
 
@@ -136,16 +156,30 @@ def _begun_on_plane(
     design: Design, plan: Plan, x: Tensor, noise: Tensor, given: Tensor, generator: torch.Generator
 ) -> Begun:
     """Images: poses by comparison with their own mean, networks around it."""
-    start = plane_start(design, x, generator)
+    kinds = rows_of_kinds(given) if design.kinds else [torch.arange(len(x))]
+    start = plane_start(design, x, generator, kinds)
     vae = build_plane(design, x, start, generator)
-    start_latents_plane(vae, x, given, start)
+    if design.kinds:
+        start_classes(vae, kinds, lambda r: shown_on_plane(vae, x[r], start.place[r], start))
+    else:
+        start_images(vae, x, given, start)
     return Begun(vae, torch.arange(len(x)), noise, start.place, start.reach, plan)
 
 
-def _zero_of(vae: PoseVAE, theta: Tensor, still: bool) -> Reference | PlaneZero:
+def _zero_of(vae: PoseVAE, theta: Tensor, still: bool, kinds: bool) -> Reference | References | PlaneZero:
     if isinstance(vae.frame, Plane):
-        return fit_plane_zero(vae, theta)
-    return fit_reference(vae, theta, rigid=still) if vae.n_pose else _no_reference(vae)
+        return fit_plane_zero(vae, theta, kinds=kinds)
+    if not vae.n_pose:
+        return _no_reference(vae)
+    return (fit_references if kinds else fit_reference)(vae, theta, rigid=still)
+
+
+def of_every_kind(given: Tensor) -> Tensor:
+    """At most SAMPLE rows, of every kind of what is given (n, c) alike, evenly over its own."""
+    kinds, which = given.unique(dim=0, return_inverse=True)
+    each = max(1, SAMPLE // len(kinds))
+    rows = [torch.nonzero(which == k)[:, 0] for k in range(len(kinds))]
+    return torch.cat([r[torch.linspace(0, len(r) - 1, min(each, len(r))).long()] for r in rows])
 
 
 @torch.no_grad()
@@ -197,7 +231,7 @@ def starting_lags(
 
 def _no_reference(vae: PoseVAE) -> Reference:
     """delta = 0, where nothing moves."""
-    k = vae.n_latent
+    k = vae.n_latent + vae.n_given
     one = torch.ones(k)
     none, knots, bounds = torch.zeros(1), torch.zeros(1, k), torch.zeros(2)
     return Reference(none, knots, 0 * one, one, torch.tensor(0.0), torch.tensor(False), bounds)

@@ -117,6 +117,7 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
             design.n_given,
             width=design.width,
             depth=design.depth,
+            kinds=design.kinds,
         )
         free = nuisance(design.nuisance or (), grid)
         decoder = _decoder(design, prepared(design.likelihood, free, x, start), start, sample)
@@ -134,14 +135,18 @@ def empty_line(design: Design, length: int, bank: Bank) -> PoseVAE:
 
 
 @torch.no_grad()
-def start_latents(vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment) -> None:
+def start_latents(
+    vae: PoseVAE, x: Tensor, noise: Tensor, start: Alignment, effect: Tensor | float = 0.0
+) -> None:
     """Start the latents where they can do most: the first at the amplitude if that varies by much, the
-    others at the principal components of what is then left unexplained."""
+    others at the principal components of what is then left unexplained; ``effect`` (n, P) is what is
+    explained already, at rest."""
     decoder, encoder = vae.decoder, vae.encoder
     if not (isinstance(decoder, Template) and isinstance(encoder, DenseEncoder)):
         return
     ready = prepared(vae.likelihood, vae.nuisance, x, start)
     y, seen = moved_back(ready.x, start.lag)
+    y = y - effect * seen
     values = vae.values(x.new_zeros(1, vae.n_pose), x.new_zeros(1, vae.n_latent + vae.n_given))
     mean = vae.likelihood.mean(values) if vae.nuisance is None else values  # as signals are prepared
     first = 0

@@ -62,8 +62,8 @@ def warps_of(
     return list(made.values())
 
 
-def plane_start(design: Design, x: Tensor, generator: torch.Generator) -> PlaneStart:
-    """Align images (n, M), and from their places how far poses go."""
+def plane_start(design: Design, x: Tensor, generator: torch.Generator, kinds: list[Tensor]) -> PlaneStart:
+    """Align images (n, M), every kind (its rows) by itself, and from their places how far poses go."""
     assert design.image is not None
     frame, grid = Plane(*design.image), plane_grid(*design.image[1:])
     warps = warps_of(design.warps, design.prior_sd)
@@ -71,8 +71,9 @@ def plane_start(design: Design, x: Tensor, generator: torch.Generator) -> PlaneS
     free = "rotation" in design.warps and turns is None and turned_at_random(x, frame, grid)
     reach = WIDEST._replace(rotation=math.pi if free else min(math.pi, 3 * turns if turns else QUARTER_TURN))
     place = torch.zeros(len(x), sum(w.size for w in warps))
-    if warps:
-        place = centred(aligned(x, frame, grid, warps, reach, generator).place, warps)
+    for rows in kinds:
+        if warps:
+            place[rows] = centred(aligned(x[rows], frame, grid, warps, reach, generator).place, warps)
     pixel = float((grid[1] - grid[0]).abs().max())
     return _measured(design, place, warps, grid, free, pixel)
 
@@ -140,8 +141,9 @@ def _encoder(design: Design, n_pose: int, pixel: float) -> torch.nn.Module:
     channels, rows, columns = design.image
     sizes = (n_pose, design.n_latent, pixel, design.n_given)
     if design.encoder == "dense":
-        return DenseEncoder(channels * rows * columns, *sizes, width=design.width, depth=design.depth)
-    return ConvEncoder(design.image, *sizes, width=design.width)
+        length = channels * rows * columns
+        return DenseEncoder(length, *sizes, width=design.width, depth=design.depth, kinds=design.kinds)
+    return ConvEncoder(design.image, *sizes, width=design.width, kinds=design.kinds)
 
 
 def _decoder(
@@ -174,9 +176,9 @@ def surface_coefficients(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def start_latents_plane(vae: PoseVAE, x: Tensor, given: Tensor, start: PlaneStart) -> None:
+def start_latents_plane(vae: PoseVAE, x: Tensor, start: PlaneStart, effect: Tensor | float = 0.0) -> None:
     """Start the latents at the principal components of what the mean image leaves over, without what a small
-    change of the pose would explain."""
+    change of the pose would explain; ``effect`` (n, M) is what is explained already, at rest."""
     decoder, encoder, frame = vae.decoder, vae.encoder, vae.frame
     if not (isinstance(decoder, Template) and isinstance(encoder, Encoder) and isinstance(frame, Plane)):
         return
@@ -184,7 +186,7 @@ def start_latents_plane(vae: PoseVAE, x: Tensor, given: Tensor, start: PlaneStar
     theta = x.new_zeros(1, vae.n_pose + vae.n_latent + vae.n_given)
     values, jacobian = vae.values_and_jacobian(theta)
     mean = vae.likelihood.mean(values) if vae.nuisance is None else values
-    rest = (y - mean) * seen
+    rest = (y - effect - mean) * seen
     slopes = torch.linalg.qr(jacobian[0, : vae.n_pose].T)[0]
     rest = rest - (rest @ slopes) @ slopes.T
     _, s, v = torch.linalg.svd(rest - rest.mean(0), full_matrices=False)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from shapeshift.model.objective import Elbo, elbo
 from shapeshift.model.vae import PoseVAE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Weight: TypeAlias = float | Callable[[float], float]
 
 
 class Signals(NamedTuple):
@@ -61,8 +65,13 @@ class Plan:
     searches : tuple of float
         When, as a share of the training, lags are searched again with the learned shapes.
     kl_weight : mapping or callable
-        Weight of the KL of every factor ("shift", "z"), or a function of the share of training
-        done (0 to 1) that returns such a mapping.
+        Weight of the KL of every factor ("shift", "rotation", "scale", "z", "class"), each a number or a
+        function of the share of training done (0 to 1), or a function of it that returns such a mapping.
+    averaging : float
+        Share of the training, at its end, over whose steps the weights are averaged (Izmailov et al. 2018,
+        arXiv:1803.05407); the average is taken where it explains the held-out signals better.
+    split : int, optional
+        Seed of what is held out, to compare fits; by default it is drawn with all else.
     weight_decay : float
         Of the networks, decoupled from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101).
     """
@@ -75,7 +84,9 @@ class Plan:
     jitter: int = 2
     release: tuple[float, float] = (0.05, 0.35)
     searches: tuple[float, ...] = (0.25, 0.5)
-    kl_weight: dict[str, float] | Callable[[float], dict[str, float]] = field(default_factory=dict)
+    kl_weight: Mapping[str, Weight] | Callable[[float], dict[str, float]] = field(default_factory=dict)
+    averaging: float = 0.0
+    split: int | None = None
     weight_decay: float = 0.0
 
     def n_free(self, done: float, n_latent: int) -> int:
@@ -85,7 +96,9 @@ class Plan:
         return sum(done >= t for t in times)
 
     def weights(self, done: float) -> dict[str, float]:
-        return self.kl_weight(done) if callable(self.kl_weight) else self.kl_weight
+        if callable(self.kl_weight):
+            return self.kl_weight(done)
+        return {k: w(done) if callable(w) else w for k, w in self.kl_weight.items()}
 
 
 @dataclass(frozen=True)
@@ -112,17 +125,9 @@ def train(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
     """Maximise the ELBO in place; the weights with the best held-out loss are kept."""
-    held, used = _split(len(data.x), plan.held_out, generator)
-    optimiser = _optimiser(vae, plan)
-    steps = math.ceil(len(used) / plan.batch_size) * plan.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        [g["lr"] for g in optimiser.param_groups],
-        total_steps=steps,
-        pct_start=0.2,
-        final_div_factor=1e3,
-    )
-    loop = _Loop(vae, plan, generator, optimiser, schedule)
+    own = generator if plan.split is None else torch.Generator().manual_seed(plan.split)
+    held, used = _split(len(data.x), plan.held_out, own)
+    loop = _loop(vae, plan, generator, len(used))
     records: list[dict[str, float]] = []
     best, best_loss, best_epoch, stopped = copy.deepcopy(vae.state_dict()), math.inf, 0, "finished"
     due = sorted(plan.searches)
@@ -151,6 +156,8 @@ def train(
     if math.isfinite(best_loss) or stopped == "not finite":  # else cut short before anything was judged
         vae.load_state_dict(best)
     vae.n_free = vae.n_latent
+    if stopped != "not finite":
+        loop.take_average(data.take(held))
     return History({k: [r[k] for r in records] for k in records[0]} if records else {}, stopped)
 
 
@@ -179,6 +186,7 @@ class _Loop(NamedTuple):
     generator: torch.Generator
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
+    average: AveragedModel | None = None
 
     def epoch(self, data: Signals, done: float) -> dict[str, float]:
         """One pass over the data in random order; mean loss and KL a signal."""
@@ -198,6 +206,8 @@ class _Loop(NamedTuple):
             loss.backward()
             self.optimiser.step()
             self.schedule.step()
+            if self.average is not None and done >= 1 - self.plan.averaging:
+                self.average.update_parameters(self.vae)
             share = len(batch.x) / len(order)
             sums["loss"] = sums.get("loss", 0.0) + share * float(loss.detach())
             for name, kl in terms.kl.items():
@@ -208,9 +218,33 @@ class _Loop(NamedTuple):
         x, noise, place, given, target = batch
         return elbo(self.vae, x, place, noise, generator, given, target if target.shape[1] else None)
 
+    def take_average(self, held: Signals) -> None:
+        """Take the averaged weights where they explain held-out signals better."""
+        if self.average is None or not int(self.average.n_averaged):
+            return
+        last, loss = copy.deepcopy(self.vae.state_dict()), self.judge(held, 1.0)
+        self.vae.load_state_dict(self.average.module.state_dict())
+        if not self.judge(held, 1.0) < loss:
+            self.vae.load_state_dict(last)
+
     @torch.no_grad()
     def judge(self, data: Signals, done: float) -> float:
         """Held-out loss; a generator of its own, so that every epoch meets the same draws."""
         own, weights = torch.Generator().manual_seed(0), self.plan.weights(done)
         batches = data.batches(self.plan.batch_size)
         return -sum(float(self.terms(batch, own).total(weights).sum()) for batch in batches) / len(data.x)
+
+
+def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int) -> _Loop:
+    """The loop over n signals, before its first step."""
+    optimiser = _optimiser(vae, plan)
+    steps = math.ceil(n / plan.batch_size) * plan.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        [g["lr"] for g in optimiser.param_groups],
+        total_steps=steps,
+        pct_start=0.2,
+        final_div_factor=1e3,
+    )
+    average = AveragedModel(vae) if plan.averaging else None
+    return _Loop(vae, plan, generator, optimiser, schedule, average)

@@ -50,15 +50,29 @@ class Encoder(nn.Module, ABC):
         G, K and c.
     sample : float
         Size of one sample in canonical units; the rest of the pose is predicted in samples.
+    kinds : bool
+        Whether what is given is one of c classes, each with a linear map of its own.
     """
 
-    def __init__(self, length: int, n_pose: int, n_latent: int, sample: float, n_given: int = 0) -> None:
+    def __init__(
+        self,
+        length: int,
+        n_pose: int,
+        n_latent: int,
+        sample: float,
+        n_given: int = 0,
+        *,
+        kinds: bool = False,
+    ) -> None:
         super().__init__()
         self.n_pose, self.n_latent, self.sample = n_pose, n_latent, sample
         self.linear = nn.Linear(2 * length + 1 + n_given, n_latent, bias=True)
+        self.own = nn.Linear(2 * length + 1, n_given * n_latent) if kinds else None
         with torch.no_grad():
-            self.linear.weight.zero_()
-            self.linear.bias.zero_()
+            for layer in (self.linear, self.own):
+                if layer is not None:
+                    layer.weight.zero_()
+                    layer.bias.zero_()
 
     @abstractmethod
     def outputs(self, inputs: Tensor) -> Tensor:
@@ -67,14 +81,17 @@ class Encoder(nn.Module, ABC):
     def forward(self, moved: Tensor, seen: Tensor, given: Tensor | None = None) -> Factors:
         """Factors of moved-back signals (B, M) and their masks; the pose is the *rest* of it."""
         g, k = self.n_pose, self.n_latent
-        inputs = encoder_inputs(moved, seen)
+        inputs = signal = encoder_inputs(moved, seen)
         inputs = inputs if given is None else torch.cat([inputs, given], 1)
         pose, z, log_pose_sd, log_z_sd = torch.split(self.outputs(inputs), [g, k, g, k], dim=1)
         unit = self.sample
+        z = z + row_by_row(self.linear, inputs)
+        if self.own is not None and given is not None:
+            z = z + (given[:, :, None] * row_by_row(self.own, signal).unflatten(1, (-1, k))).sum(1)
         return Factors(
             unit * pose,
             unit * log_pose_sd.clamp(-9, 4).exp(),
-            z + row_by_row(self.linear, inputs),
+            z,
             log_z_sd.clamp(-9, 2).exp(),
         )
 
@@ -95,7 +112,7 @@ class DenseEncoder(Encoder):
 
     Parameters
     ----------
-    length, n_pose, n_latent, sample, n_given
+    length, n_pose, n_latent, sample, n_given, kinds
         As of :class:`Encoder`.
     width, depth : int
         Hidden units of a layer, hidden layers.
@@ -115,8 +132,9 @@ class DenseEncoder(Encoder):
         width: int = 64,
         depth: int = 2,
         start_sd: float = 0.7,
+        kinds: bool = False,
     ) -> None:
-        super().__init__(length, n_pose, n_latent, sample, n_given)
+        super().__init__(length, n_pose, n_latent, sample, n_given, kinds=kinds)
         self.body = dense([2 * length + 1 + n_given] + [width] * depth + [2 * (n_pose + n_latent)])
         self._start(self.body[-1], start_sd)
 
@@ -137,7 +155,7 @@ class ConvEncoder(Encoder):
     ----------
     shape : (int, int, int)
         Channels, rows, columns.
-    n_pose, n_latent, sample, n_given
+    n_pose, n_latent, sample, n_given, kinds
         As of :class:`Encoder`.
     width : int
         Channels of the widest convolution, and units of the dense layer.
@@ -155,9 +173,10 @@ class ConvEncoder(Encoder):
         *,
         width: int = 64,
         start_sd: float = 0.7,
+        kinds: bool = False,
     ) -> None:
         channels, rows, columns = shape
-        super().__init__(channels * rows * columns, n_pose, n_latent, sample, n_given)
+        super().__init__(channels * rows * columns, n_pose, n_latent, sample, n_given, kinds=kinds)
         self.shape, self.n_given = shape, n_given
         layers: list[nn.Module] = []
         now, size = 2 * channels, (rows, columns)

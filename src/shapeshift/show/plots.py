@@ -3,6 +3,7 @@
 from shapeshift.show.figures_fit import components, loss, manifold
 from shapeshift.show.figures_images import displacements, error_bars, images, rotations, scales, views
 from shapeshift.show.figures_posterior import latent, map, sequence, shift_histogram
+from shapeshift.show.figures_property import property
 from shapeshift.show.figures_signals import alignment, heatmap, residuals, signals
 from shapeshift.show.figures_truth import against_truth, calibration, latents_against
 from shapeshift.show.style import save
@@ -21,6 +22,7 @@ __all__ = [
     "loss",
     "manifold",
     "map",
+    "property",
     "residuals",
     "rotations",
     "save",
