@@ -41,10 +41,10 @@ def rows_of(X: Any, rows: NDArray, raster: Raster) -> xr.DataArray:
 def made_of(m: Any, X: xr.DataArray, p: Posterior) -> tuple[Any, Any]:
     """Images moved back, and as the model draws them, from a posterior: nothing is searched anew.
 
-    Gains and offsets are solved for anew where the model has them.
+    Gains and offsets are solved for anew where the model has them. A model with a condition is refused.
     """
     stack = as_images(X, m.raster_.shape)
-    aligned = stack.like_given(upright(m, stack, p))
+    aligned = stack.like_given(upright(m, stack, p, m._given(None, len(p))))
     if m.nuisance_:
         return aligned, m.reconstruct(X)
     drawn = m.generate(p.z, rotation=p.rotation, shift=p.shift, scale=p.scale).reshape(len(p), -1)
