@@ -16,6 +16,8 @@ _HOMES = {
     "ShiftVAE": "shapeshift.fit.estimators",
     "ImageVAE": "shapeshift.fit.images",
     "VED": "shapeshift.fit.translation",
+    "ShiftVAERegressor": "shapeshift.fit.labelled",
+    "ImageVAERegressor": "shapeshift.fit.labelled",
     "Posterior": "shapeshift.fit.posterior",
     "Property": "shapeshift.fit.property",
     "load": "shapeshift.fit.loading",

@@ -6,9 +6,12 @@ import torch
 from sklearn.svm import SVC
 
 import shapeshift as ss
-from shapeshift.fit.recipe import of_every_kind
+from shapeshift.fit.recipe import _begun_on_line, of_every_kind
 from shapeshift.fit.spread import drawn_shapes
+from shapeshift.fit.start import Design
 from shapeshift.fit.start_given import effect_of, rows_of_kinds
+from shapeshift.fit.train import Plan
+from shapeshift.model.likelihoods import Gaussian
 
 EACH = 120
 KINDS = ("pseudo-voigt", "fano", "resonance")
@@ -206,3 +209,35 @@ def test_fit_and_transform_at_once_needs_the_condition_once():
     X, _ = ss.synthetic.article(n=40, seed=0)
     z = ss.ShiftVAE(epochs=2).fit_transform(X, condition=np.arange(40) % 2)
     assert z.shape == (40, 2)
+
+
+@pytest.mark.parametrize("case", ["classed", "numbered", "images"])
+def test_a_file_gives_the_conditional_model_back(case, request, tmp_path):
+    made = request.getfixturevalue(case)
+    X, condition = made[0], made[1][:20]
+    model = next(part for part in made if hasattr(part, "fitted_"))
+    model.save(tmp_path / "m.safetensors")
+    back = ss.load(tmp_path / "m.safetensors")
+    first, again = (m.posterior(X[:20], condition=condition) for m in (model, back))
+    assert np.array_equal(first.shift, again.shift)
+    assert np.array_equal(first.z, again.z)
+    assert back.condition_ == model.condition_
+    drawn = (m.draw(5, condition=condition[0]) for m in (model, back))
+    assert np.array_equal(*drawn)
+
+
+def test_a_class_starts_at_its_own_mean_and_components():
+    rng = np.random.default_rng(0)
+    label, size = np.arange(200) % 2, rng.normal(1, 0.2, 200)
+    lines = np.where(label[:, None] > 0, np.sin(AXIS / 2), np.exp(-(AXIS**2) / 8))
+    x = torch.from_numpy(size[:, None] * lines).float()
+    given, none = torch.eye(2)[torch.from_numpy(label)], torch.zeros(200, 0)
+    design = Design(1, (), "template", None, Gaussian(), {}, n_given=2, kinds=True)
+    noise, generator = torch.tensor([[0.01, 1.0]]).repeat(200, 1), torch.Generator().manual_seed(0)
+    vae = _begun_on_line(design, Plan(), x, noise, given, generator).vae
+    for k in (0, 1):
+        mean = vae.values(none[:1], torch.cat([torch.zeros(1, 1), torch.eye(2)[k : k + 1]], 1))
+        assert (mean[0] - torch.from_numpy(lines[k])).abs().max() < 0.2
+    q = vae.encode(x, torch.zeros(200, dtype=torch.long), given)
+    rest = x - vae.values(none, q.theta(given))
+    assert rest.square().mean() < 0.3 * (x - torch.from_numpy(lines).float()).square().mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ from shapeshift.fit.starts import fit_best
 from shapeshift.fit.train import History
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):

@@ -26,94 +26,8 @@ if TYPE_CHECKING:
     from shapeshift.data.coordinates import Axis, Stack
 
 
-@final
-class ShiftVAE(PoseEstimator):
-    """Variational autoencoder whose one pose latent can only move the pattern.
-
-    Parameters
-    ----------
-    n_latent : int
-        Shape latents K >= 1. Those the data do not need collapse to their prior.
-    warps : tuple of str
-        ``("shift",)``, or ``()`` for the ordinary VAE.
-    decoder : "template", "coordinate" or torch module
-        The canonical signal on a wider grid, read by cubic splines (fast); the article's network of
-        the coordinate; or an own module that maps z (B, K) to a field, a function of coordinates
-        (B, P, 1) that returns values (B, P).
-    encoder : torch module, optional
-        An own module that maps moved-back signals (B, P) and their masks (B, P) to
-        :class:`~shapeshift.model.latents.Factors`.
-    likelihood : str
-        "auto": "poisson" for whole numbers that scatter as counts do, "student-t" where the data hold
-        spikes, "gaussian" otherwise. Or one of these names, "bernoulli" (zeros and ones) or
-        "continuous-bernoulli" (numbers from 0 to 1).
-    shift_sd : float, optional
-        Standard deviation of the shift's prior in axis units. By default found from the data.
-    zero : "reference", "peak" or "centroid"
-        What shift 0 means, see :mod:`shapeshift.fit.gauge`; may be changed after the fit.
-    nuisance : tuple of "gain", "offset", "baseline", optional
-        What every signal has of its own, solved in closed form so that no latent is spent on it: a gain,
-        a constant, a polynomial of degree 2 that stays while the pattern moves. By default found from
-        the data; () for none.
-    normalise : None, "max", "area", "sd" or "minmax"
-        Of every signal by itself, undone in :meth:`reconstruct`.
-    epochs : int, optional
-        By default as many as make up about 900 optimiser steps.
-    batch_size : int
-    learning_rate : float
-        Peak of the one-cycle schedule.
-    held_out : float
-        Share of the signals that judges when to stop.
-    patience : int, optional
-        Epochs without a better held-out loss before training stops; by default a third of all.
-    kl_weight : float, mapping or callable
-        Weight of the KL terms: one number, ``{"shift": 1.0, "z": 1.0}`` whose values may be functions of
-        the share of training done (0 to 1), or a function of it that returns such a mapping.
-    averaging : float
-        Share of the training, at its end, over whose steps the weights are averaged; the average is taken
-        where it explains held-out signals better.
-    n_starts : int
-        Fits from so many starts; the one with the least held-out loss is kept.
-    width, depth : int
-        Hidden units of a layer, and hidden layers, of encoder and decoder.
-    progress : bool
-        Show a progress bar on stderr.
-    random_state : int, RandomState or None
-        Same seed, same machine: the same numbers to the bit.
-
-    Attributes
-    ----------
-    axis_ : ndarray (length,)
-    axis_name_, axis_units_ : str
-    shift_sd_ : float
-        Prior sd of the shift in axis units (0 without the warp).
-    history_ : History
-    converged_ : bool
-    fit_seconds_ : float
-    n_signals_ : int
-    origin_ : float
-        Axis value at which shift is 0.
-    zero_ : str
-        The zero in a sentence.
-    options_ : dict
-        Every option as it was resolved.
-    notes_ : tuple of str
-        What was done to the axis of the data.
-    n_features_in_ : int
-
-    References
-    ----------
-    Ziatdinov & Kalinin 2021, arXiv:2104.10207; Bepler et al. 2019, arXiv:1909.11663.
-
-    Examples
-    --------
-    >>> import shapeshift as ss
-    >>> X, truth = ss.synthetic.article(n=300, seed=0)
-    >>> model = ss.ShiftVAE(epochs=10).fit(X)
-    >>> p = model.posterior(X)
-    >>> p.shift.shape, p.z.shape
-    ((300,), (300, 2))
-    """
+class SignalModel(PoseEstimator):
+    """A model of signals: all but what is fitted to. Parameters as of :class:`ShiftVAE`."""
 
     def __init__(
         self,
@@ -161,31 +75,6 @@ class ShiftVAE(PoseEstimator):
         self.depth = depth
         self.progress = progress
         self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None, *, x: Any = None, condition: Any = None) -> ShiftVAE:
-        """Fit to signals.
-
-        Parameters
-        ----------
-        X : array (n, length) or xarray.DataArray (..., length)
-            The last dimension is the axis of the signals; others may form a map.
-        y : ignored
-        x : array (length,), optional
-            Axis of a plain array.
-        condition : array (n,) of labels, or (n,) or (n, c) of float, optional
-            What is known of every signal besides: shapes are then learned given it, and everything that is
-            asked of the model needs it too. See :class:`~shapeshift.data.conditions.Condition`.
-
-        Returns
-        -------
-        ShiftVAE
-
-        Raises
-        ------
-        ShapeshiftError
-            Data or options that cannot be used; the message says what is needed.
-        """
-        return self._fit(X, x, condition)
 
     def _check(self) -> None:
         check_choices(self)
@@ -279,3 +168,118 @@ class ShiftVAE(PoseEstimator):
         return out.assign_coords(
             {self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})}
         )
+
+
+@final
+class ShiftVAE(SignalModel):
+    """Variational autoencoder whose one pose latent can only move the pattern.
+
+    Parameters
+    ----------
+    n_latent : int
+        Shape latents K >= 1. Those the data do not need collapse to their prior.
+    warps : tuple of str
+        ``("shift",)``, or ``()`` for the ordinary VAE.
+    decoder : "template", "coordinate" or torch module
+        The canonical signal on a wider grid, read by cubic splines (fast); the article's network of
+        the coordinate; or an own module that maps z (B, K) to a field, a function of coordinates
+        (B, P, 1) that returns values (B, P).
+    encoder : torch module, optional
+        An own module that maps moved-back signals (B, P) and their masks (B, P) to
+        :class:`~shapeshift.model.latents.Factors`.
+    likelihood : str
+        "auto": "poisson" for whole numbers that scatter as counts do, "student-t" where the data hold
+        spikes, "gaussian" otherwise. Or one of these names, "bernoulli" (zeros and ones) or
+        "continuous-bernoulli" (numbers from 0 to 1).
+    shift_sd : float, optional
+        Standard deviation of the shift's prior in axis units. By default found from the data.
+    zero : "reference", "peak" or "centroid"
+        What shift 0 means, see :mod:`shapeshift.fit.gauge`; may be changed after the fit.
+    nuisance : tuple of "gain", "offset", "baseline", optional
+        What every signal has of its own, solved in closed form so that no latent is spent on it: a gain,
+        a constant, a polynomial of degree 2 that stays while the pattern moves. By default found from
+        the data; () for none.
+    normalise : None, "max", "area", "sd" or "minmax"
+        Of every signal by itself, undone in :meth:`reconstruct`.
+    epochs : int, optional
+        By default as many as make up about 900 optimiser steps.
+    batch_size : int
+    learning_rate : float
+        Peak of the one-cycle schedule.
+    held_out : float
+        Share of the signals that judges when to stop.
+    patience : int, optional
+        Epochs without a better held-out loss before training stops; by default a third of all.
+    kl_weight : float, mapping or callable
+        Weight of the KL terms: one number, ``{"shift": 1.0, "z": 1.0}`` whose values may be functions of
+        the share of training done (0 to 1), or a function of it that returns such a mapping.
+    averaging : float
+        Share of the training, at its end, over whose steps the weights are averaged; the average is taken
+        where it explains held-out signals better.
+    n_starts : int
+        Fits from so many starts; the one with the least held-out loss is kept.
+    width, depth : int
+        Hidden units of a layer, and hidden layers, of encoder and decoder.
+    progress : bool
+        Show a progress bar on stderr.
+    random_state : int, RandomState or None
+        Same seed, same machine: the same numbers to the bit.
+
+    Attributes
+    ----------
+    axis_ : ndarray (length,)
+    axis_name_, axis_units_ : str
+    shift_sd_ : float
+        Prior sd of the shift in axis units (0 without the warp).
+    history_ : History
+    converged_ : bool
+    fit_seconds_ : float
+    n_signals_ : int
+    origin_ : float
+        Axis value at which shift is 0.
+    zero_ : str
+        The zero in a sentence.
+    options_ : dict
+        Every option as it was resolved.
+    notes_ : tuple of str
+        What was done to the axis of the data.
+    n_features_in_ : int
+
+    References
+    ----------
+    Ziatdinov & Kalinin 2021, arXiv:2104.10207; Bepler et al. 2019, arXiv:1909.11663.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=300, seed=0)
+    >>> model = ss.ShiftVAE(epochs=10).fit(X)
+    >>> p = model.posterior(X)
+    >>> p.shift.shape, p.z.shape
+    ((300,), (300, 2))
+    """
+
+    def fit(self, X: Any, y: Any = None, *, x: Any = None, condition: Any = None) -> ShiftVAE:
+        """Fit to signals.
+
+        Parameters
+        ----------
+        X : array (n, length) or xarray.DataArray (..., length)
+            The last dimension is the axis of the signals; others may form a map.
+        y : ignored
+        x : array (length,), optional
+            Axis of a plain array.
+        condition : array (n,) of labels, or (n,) or (n, c) of float, optional
+            What is known of every signal besides: shapes are then learned given it, and everything that is
+            asked of the model needs it too. See :class:`~shapeshift.data.conditions.Condition`.
+
+        Returns
+        -------
+        ShiftVAE
+
+        Raises
+        ------
+        ShapeshiftError
+            Data or options that cannot be used; the message says what is needed.
+        """
+        return self._fit(X, x, condition)

@@ -64,6 +64,18 @@ class References(NamedTuple):
     given: Tensor
     parts: tuple[Reference, ...]
 
+    def as_tensors(self) -> dict[str, Tensor]:
+        """By names, for a file."""
+        parts = ({f"{k}.{n}": v for n, v in p._asdict().items()} for k, p in enumerate(self.parts))
+        return {"given": self.given} | {name: v for part in parts for name, v in part.items()}
+
+    @classmethod
+    def from_tensors(cls, named: dict[str, Tensor]) -> References:
+        """The inverse."""
+        given, fields = named["given"], Reference._fields
+        parts = (Reference(*(named[f"{k}.{name}"] for name in fields)) for k in range(len(given)))
+        return cls(given, tuple(parts))
+
     @property
     def symmetric(self) -> Tensor:
         return torch.stack([p.symmetric for p in self.parts]).all()

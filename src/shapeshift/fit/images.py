@@ -30,64 +30,8 @@ if TYPE_CHECKING:
     from shapeshift.data.images import ImageStack
 
 
-@final
-class ImageVAE(PoseEstimator):
-    """Variational autoencoder of images whose pose latents can only turn, displace and scale the pattern.
-
-    Parameters
-    ----------
-    n_latent : int
-        Shape latents K >= 1. Those the data do not need collapse to their prior.
-    warps : tuple of "rotation", "shift", "scale"
-        What may move the pattern, in any mix; ``()`` for the ordinary VAE.
-    image_shape : (h, w) or (c, h, w), optional
-        Shape of images that come flattened, (n, h*w); by default they are square.
-    decoder : "template", "coordinate" or torch module
-        The canonical image on a wider grid, read by cubic splines (fast); a network of the coordinates; or
-        an own module that maps z (B, K) to a field, a function of coordinates (B, P, 2), rows first, that
-        returns values (B, channels P).
-    encoder : "dense", "conv" or torch module
-        Fully connected or convolutional, of images moved back; or an own module that maps them (B, M) and
-        their masks (B, M) to :class:`~shapeshift.model.latents.Factors`.
-    likelihood : str
-        As of :class:`~shapeshift.ShiftVAE`.
-    rotation_sd : float, optional
-        Standard deviation of the rotation's prior, in degrees. By default found from the data: uniform over
-        the full turn where images are turned to all sides alike.
-    shift_sd, scale_sd : float, optional
-        Of the displacement's (axis units) and the log scale's prior; by default found from the data.
-    nuisance : tuple of "gain", "offset"
-        What every image has of its own, solved in closed form.
-    normalise : None, "max", "area", "sd" or "minmax"
-        Of every image by itself, undone in :meth:`reconstruct`.
-    epochs, batch_size, learning_rate, held_out, patience, kl_weight, averaging, n_starts
-        As of :class:`~shapeshift.ShiftVAE`; ``kl_weight`` also knows "rotation" and "scale".
-    width, depth, progress, random_state
-        As of :class:`~shapeshift.ShiftVAE`.
-
-    Attributes
-    ----------
-    raster_ : Raster
-        Rows, columns and channels, with units.
-    prior_sd_ : dict
-        Prior sd by the warps' names: degrees (None: uniform), axis units, log scale.
-    history_, converged_, fit_seconds_, n_signals_, zero_, options_, notes_, n_features_in_
-        As of :class:`~shapeshift.ShiftVAE`.
-
-    References
-    ----------
-    Bepler et al. 2019, arXiv:1909.11663 (rotation and translation as latents of their own); Ziatdinov &
-    Kalinin 2021, arXiv:2104.10207; Frey & Jojic 2003, IEEE Trans. Pattern Anal. Mach. Intell. 25, 1 (search
-    over transformations).
-
-    Examples
-    --------
-    >>> import numpy as np, shapeshift as ss
-    >>> turned = [np.rot90(np.eye(12)[:, :9], k) for k in (0, 2)] * 20
-    >>> model = ss.ImageVAE(n_latent=1, warps=("rotation",), epochs=4).fit(np.stack(turned))
-    >>> model.posterior(np.stack(turned)).rotation.shape
-    (40,)
-    """
+class ImageModel(PoseEstimator):
+    """A model of images: all but what is fitted to. Parameters as of :class:`ImageVAE`."""
 
     raster_: Raster
 
@@ -113,7 +57,7 @@ class ImageVAE(PoseEstimator):
         kl_weight: Any = 1.0,
         averaging: float = 0.0,
         n_starts: int = 1,
-        width: int = 64,
+        width: int = 128,
         depth: int = 2,
         progress: bool = False,
         random_state: Any = 0,
@@ -141,28 +85,6 @@ class ImageVAE(PoseEstimator):
         self.depth = depth
         self.progress = progress
         self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None, *, condition: Any = None) -> ImageVAE:
-        """Fit to images.
-
-        Parameters
-        ----------
-        X : array (n, h, w), (n, h, w, c), (n, c, h, w), (n, h*w), or xarray.DataArray (..., h, w)
-            Leading dimensions of a DataArray may form a map; a dimension "channel" may precede the rows.
-        y : ignored
-        condition : array (n,) of labels, or (n,) or (n, c) of float, optional
-            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
-
-        Returns
-        -------
-        ImageVAE
-
-        Raises
-        ------
-        ShapeshiftError
-            Data or options that cannot be used; the message says what is needed.
-        """
-        return self._fit(X, condition=condition)
 
     def _check(self) -> None:
         check_image_choices(self)
@@ -261,3 +183,85 @@ class ImageVAE(PoseEstimator):
             a.name: (a.name, a.values, {"units": a.units}) for a in (self.raster_.rows, self.raster_.columns)
         }
         return out.assign_coords({k: points for k in names} | axes)
+
+
+@final
+class ImageVAE(ImageModel):
+    """Variational autoencoder of images whose pose latents can only turn, displace and scale the pattern.
+
+    Parameters
+    ----------
+    n_latent : int
+        Shape latents K >= 1. Those the data do not need collapse to their prior.
+    warps : tuple of "rotation", "shift", "scale"
+        What may move the pattern, in any mix; ``()`` for the ordinary VAE.
+    image_shape : (h, w) or (c, h, w), optional
+        Shape of images that come flattened, (n, h*w); by default they are square.
+    decoder : "template", "coordinate" or torch module
+        The canonical image on a wider grid, read by cubic splines (fast); a network of the coordinates; or
+        an own module that maps z (B, K) to a field, a function of coordinates (B, P, 2), rows first, that
+        returns values (B, channels P).
+    encoder : "dense", "conv" or torch module
+        Fully connected or convolutional, of images moved back; or an own module that maps them (B, M) and
+        their masks (B, M) to :class:`~shapeshift.model.latents.Factors`.
+    likelihood : str
+        As of :class:`~shapeshift.ShiftVAE`.
+    rotation_sd : float, optional
+        Standard deviation of the rotation's prior, in degrees. By default found from the data: uniform over
+        the full turn where images are turned to all sides alike.
+    shift_sd, scale_sd : float, optional
+        Of the displacement's (axis units) and the log scale's prior; by default found from the data.
+    nuisance : tuple of "gain", "offset"
+        What every image has of its own, solved in closed form.
+    normalise : None, "max", "area", "sd" or "minmax"
+        Of every image by itself, undone in :meth:`reconstruct`.
+    epochs, batch_size, learning_rate, held_out, patience, kl_weight, averaging, n_starts
+        As of :class:`~shapeshift.ShiftVAE`; ``kl_weight`` also knows "rotation" and "scale".
+    width, depth, progress, random_state
+        As of :class:`~shapeshift.ShiftVAE`.
+
+    Attributes
+    ----------
+    raster_ : Raster
+        Rows, columns and channels, with units.
+    prior_sd_ : dict
+        Prior sd by the warps' names: degrees (None: uniform), axis units, log scale.
+    history_, converged_, fit_seconds_, n_signals_, zero_, options_, notes_, n_features_in_
+        As of :class:`~shapeshift.ShiftVAE`.
+
+    References
+    ----------
+    Bepler et al. 2019, arXiv:1909.11663 (rotation and translation as latents of their own); Ziatdinov &
+    Kalinin 2021, arXiv:2104.10207; Frey & Jojic 2003, IEEE Trans. Pattern Anal. Mach. Intell. 25, 1 (search
+    over transformations).
+
+    Examples
+    --------
+    >>> import numpy as np, shapeshift as ss
+    >>> turned = [np.rot90(np.eye(12)[:, :9], k) for k in (0, 2)] * 20
+    >>> model = ss.ImageVAE(n_latent=1, warps=("rotation",), epochs=4).fit(np.stack(turned))
+    >>> model.posterior(np.stack(turned)).rotation.shape
+    (40,)
+    """
+
+    def fit(self, X: Any, y: Any = None, *, condition: Any = None) -> ImageVAE:
+        """Fit to images.
+
+        Parameters
+        ----------
+        X : array (n, h, w), (n, h, w, c), (n, c, h, w), (n, h*w), or xarray.DataArray (..., h, w)
+            Leading dimensions of a DataArray may form a map; a dimension "channel" may precede the rows.
+        y : ignored
+        condition : array (n,) of labels, or (n,) or (n, c) of float, optional
+            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
+
+        Returns
+        -------
+        ImageVAE
+
+        Raises
+        ------
+        ShapeshiftError
+            Data or options that cannot be used; the message says what is needed.
+        """
+        return self._fit(X, condition=condition)

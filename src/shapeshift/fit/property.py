@@ -24,6 +24,7 @@ LEAST_NOISE = 1e-6  # of the variance of the property: less, and products lose t
 MOST = 1000  # measured signals that the process holds: its cost is cubic
 ROUNDS = 4  # of noise from the process and the process from its noise
 SURE = 0.95  # that the sds are wrong, before they are scaled
+BELIEF = 50.0  # measured signals that the process's own sds are then worth: few errors tell a scale badly
 
 
 class Place(NamedTuple):
@@ -44,7 +45,7 @@ class Property(RegressorMixin, BaseEstimator):
     Processes for Machine Learning, ch. 2 and 5). The latents are uncertain themselves, so what the function
     makes of their sds is noise too, of every signal its own (after McHutchon & Rasmussen 2011, NeurIPS 24,
     eq. 9). Every measured signal is predicted from the others; where these errors contradict
-    their sds, all sds are scaled to agree with them.
+    their sds, all sds are scaled towards agreement.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ class Property(RegressorMixin, BaseEstimator):
         error, sd = _left_out(self.process_)
         squares = float(np.square(error / sd).sum())
         low, high = chi2.interval(SURE, len(error))
-        self.scale_ = 1.0 if low < squares < high else (squares / len(error)) ** 0.5
+        self.scale_ = 1.0 if low < squares < high else ((BELIEF + squares) / (BELIEF + len(error))) ** 0.5
         predicted = values - self.unit_ * error
         self.left_out_ = np.column_stack([values, predicted, self.scale_ * self.unit_ * sd])
         self.score_left_out_ = float(1 - error.var() / max(values.var() / self.unit_**2, 1e-300))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.bank import Bank, Reach, bank_of
-from shapeshift.fit.choose import filled, look_spiked, nuisances_for
+from shapeshift.fit.choose import filled
 from shapeshift.fit.gauge import Reference, References, fit_reference, fit_references
 from shapeshift.fit.gauge_plane import PlaneZero, fit_plane_zero
 from shapeshift.fit.phases import Home, home_of
+from shapeshift.fit.recipe_classes import OnEpoch, fit_classes
 from shapeshift.fit.refine import refine
 from shapeshift.fit.search import better_places, infer
 from shapeshift.fit.start import Design, build, canonical_grid
@@ -30,14 +29,13 @@ from shapeshift.fit.start_given import (
     together,
     worth_of_all,
 )
+from shapeshift.fit.start_line import decided, starting_lags
 from shapeshift.fit.start_plane import build_plane, plane_start, tightened
-from shapeshift.fit.subspace import by_subspace
 from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.frames import Plane
-from shapeshift.model.likelihoods import StudentTNoise
-from shapeshift.model.nuisance import Nuisance, nuisance
+from shapeshift.model.nuisance import nuisance
 from shapeshift.model.vae import PoseVAE
 
 STEPS = 900  # optimiser steps when the number of epochs is not given
@@ -56,11 +54,15 @@ class Fitted(NamedTuple):
     worth: Worth | None
     home: Home | None = None  # of a set of several patterns
     shapes: Tensor | None = None  # z and what is given (m, K + c) of some of the signals
+    log_prior: Tensor | None = None  # log p(y) of the classes (Y,), where there are any
+    temper: float = 1.0  # what a nat of evidence is worth where classes are told apart
 
 
-def epochs_for(n: int, batch_size: int, held_out: float) -> int:
-    """Epochs that make up about STEPS steps, at least 4 and at most 400."""
-    return min(400, max(4, math.ceil(STEPS / math.ceil((1 - held_out) * n / batch_size))))
+def epochs_for(n: int, batch_size: int, held_out: float, n_classes: int = 0) -> int:
+    """Epochs that make up about STEPS steps, at least 4 and at most 400; with classes to be found, which
+    start at shapes of their own, half as many."""
+    steps = STEPS / 2 if n_classes else STEPS
+    return min(400, max(4, math.ceil(steps / math.ceil((1 - held_out) * n / batch_size))))
 
 
 class Begun(NamedTuple):
@@ -88,9 +90,16 @@ def fit(
     generator: torch.Generator,
     *,
     given: Tensor | None = None,
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    labels: Tensor | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Fitted:
-    """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units."""
+    """Fit the design to signals x (n, P) with noise sd and contrast (n, 2), in model units.
+
+    given (n, c): what is known of every signal. labels (n,): where the design has classes, those that are
+    known, 0 .. Y - 1, and -1 for the others.
+    """
+    if design.n_classes:
+        return _with_classes(design, plan, x, noise, generator, labels, on_epoch)
     given = x.new_zeros(len(x), 0) if given is None else given
     begin = _begun_on_plane if design.image else _begun_on_line
     vae, used, noise, place, reach, plan, worth, still = begin(design, plan, x, noise, given, generator)
@@ -108,7 +117,7 @@ def fit(
     history = train(vae, data, plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch)
     enough = SAMPLE if design.image is None else FEW_IMAGES
     some = torch.linspace(0, len(x) - 1, min(enough, len(x))).long()  # the same for every seed
-    some = of_every_kind(given) if design.kinds else some
+    some = of_every_kind(given, enough) if design.kinds else some
     theta = settled(vae, x[some], noise[some], given[some], bank(some, place))
     if isinstance(reach, Reach):
         reach = tightened(vae, theta, reach)
@@ -131,7 +140,7 @@ def _begun_on_line(
     held = filled(x, noise)
     x, noise, given, used = x[held], noise[held], given[held], torch.nonzero(held)[:, 0]
     kinds = rows_of_kinds(given) if design.kinds else [torch.arange(len(x))]
-    design = agreed([_chosen(design, x[r], noise[r], generator) for r in kinds], kinds)
+    design = agreed([decided(design, x[r], noise[r], generator) for r in kinds], kinds)
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)
@@ -166,6 +175,23 @@ def _begun_on_plane(
     return Begun(vae, torch.arange(len(x)), noise, start.place, start.reach, plan)
 
 
+def _with_classes(
+    design: Design,
+    plan: Plan,
+    x: Tensor,
+    noise: Tensor,
+    generator: torch.Generator,
+    labels: Tensor | None,
+    on_epoch: OnEpoch | None,
+) -> Fitted:
+    """The same where signals are of several kinds, each with a zero of its own."""
+    vae, bank, theta, history, log_prior, temper = fit_classes(
+        design.with_classes(), plan, x, noise, generator, labels, on_epoch
+    )
+    zero = _zero_of(vae, theta, False, True)
+    return Fitted(vae, bank, zero, history, None, None, theta[:, vae.n_pose :], log_prior, temper)
+
+
 def _zero_of(vae: PoseVAE, theta: Tensor, still: bool, kinds: bool) -> Reference | References | PlaneZero:
     if isinstance(vae.frame, Plane):
         return fit_plane_zero(vae, theta, kinds=kinds)
@@ -174,10 +200,10 @@ def _zero_of(vae: PoseVAE, theta: Tensor, still: bool, kinds: bool) -> Reference
     return (fit_references if kinds else fit_reference)(vae, theta, rigid=still)
 
 
-def of_every_kind(given: Tensor) -> Tensor:
-    """At most SAMPLE rows, of every kind of what is given (n, c) alike, evenly over its own."""
+def of_every_kind(given: Tensor, most: int = SAMPLE) -> Tensor:
+    """At most so many rows, of every kind of what is given (n, c) alike, evenly over its own."""
     kinds, which = given.unique(dim=0, return_inverse=True)
-    each = max(1, SAMPLE // len(kinds))
+    each = max(1, most // len(kinds))
     rows = [torch.nonzero(which == k)[:, 0] for k in range(len(kinds))]
     return torch.cat([r[torch.linspace(0, len(r) - 1, min(each, len(r))).long()] for r in rows])
 
@@ -195,38 +221,6 @@ def settled(vae: PoseVAE, x: Tensor, noise: Tensor, given: Tensor, bank: Bank) -
     if isinstance(vae.frame, Plane):  # a search over poses is dear, and has just been made
         return refine(vae, x, noise, refined.theta).theta
     return infer(vae, bank, x, noise, given).refined.theta
-
-
-def _chosen(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:
-    """The design with what was left to the data decided."""
-    moves = "shift" in design.warps
-    if design.robust is None and moves and look_spiked(x, noise, generator):
-        design = design._replace(likelihood=StudentTNoise())
-    if design.nuisance is None:
-        found = nuisances_for(design.likelihood, x, noise, generator) if moves else ()
-        design = design._replace(nuisance=found)
-    return design
-
-
-def starting_lags(
-    design: Design, free: Nuisance | None, x: Tensor, noise: Tensor, generator: torch.Generator
-) -> Alignment:
-    """Lags by correlation, centred on their median; none where nothing may move."""
-    length = x.shape[1]
-    if "shift" not in design.warps:
-        return Alignment(torch.zeros(len(x), dtype=torch.long), x.mean(0), 2, 1.0)
-    if not design.likelihood.linear:  # bits have no bends that tell their noise
-        noise = torch.stack([design.likelihood.rough_sd(x, noise), noise[:, 1]], 1)
-    rows = None if free is None or not len(free.basis) else free.basis
-    found = align(x, noise, generator, basis=rows)
-    found = by_subspace(x, noise, found, generator, rows) or found
-    middle = int(found.lag.median())
-    lag = found.lag - middle
-    # a stray lag must not decide how far all may go
-    reach = min(length, int(1.2 * torch.quantile(lag.abs().double(), 0.99)) + max(4, length // 12))
-    at = torch.arange(length + 2 * reach) + found.reach - reach - middle
-    template = found.template[at.clamp(0, len(found.template) - 1)]
-    return found._replace(lag=torch.where(lag.abs() > reach, 0, lag), reach=reach, template=template)
 
 
 def _no_reference(vae: PoseVAE) -> Reference:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from shapeshift.data.conditions import Condition
 from shapeshift.data.preprocess import Affine
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.bank import Bank, Reach
-from shapeshift.fit.gauge import Reference
+from shapeshift.fit.gauge import Reference, References
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.phases import Home
 from shapeshift.fit.recipe import Fitted
@@ -26,11 +27,13 @@ def described(model: PoseEstimator) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a fitted estimator."""
     fitted = model.fitted_
     tensors = {"vae." + k: v for k, v in fitted.vae.state_dict().items()}
-    tensors |= {"reference." + k: v for k, v in fitted.reference._asdict().items()}
+    tensors |= {"reference." + k: v for k, v in _zero_told(fitted.reference).items()}
     if fitted.home is not None:
         tensors |= {"home." + k: v for k, v in fitted.home._asdict().items()}
     geometry, own = model._geometry()
     tensors |= {"bank.z": fitted.bank.z} | own
+    if fitted.shapes is not None:
+        tensors["shapes"] = fitted.shapes
     encoder = getattr(model, "encoder", None)
     description = {
         "kind": type(model).__name__,
@@ -38,6 +41,7 @@ def described(model: PoseEstimator) -> tuple[dict[str, Tensor], dict[str, Any]]:
         **geometry,
         "scaling": {"offset": float(model.scaling_.offset), "gain": float(model.scaling_.gain)},
         "reach": fitted.bank.reach if isinstance(fitted.bank.reach, int) else list(fitted.bank.reach),
+        "condition": model.condition_ and model.condition_.as_dict(),
         "bank": {"n_given": fitted.bank.n_given, "kinds": fitted.bank.kinds},
         "likelihood": fitted.vae.likelihood.name,
         "nuisance": list(fitted.vae.nuisance.names) if fitted.vae.nuisance else [],
@@ -67,6 +71,8 @@ def restored(
         _options(model, description, encoder, decoder)
         scaling = description["scaling"]
         model.scaling_ = Affine(np.array(scaling["offset"]), np.array(scaling["gain"]))
+        condition = description.get("condition")
+        model.condition_ = condition and Condition.from_dict(condition)
         model.notes_, model.fit_seconds_ = tuple(description["notes"]), float(description["fit_seconds"])
         model._take_geometry(description, tensors)
         reach = description["reach"]
@@ -93,13 +99,24 @@ def _fitted(
     design = design._replace(nuisance=tuple(description["nuisance"]), n_given=bank.n_given, kinds=bank.kinds)
     vae = model._empty(design, bank)
     vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("vae.")})
-    kind = PlaneZero if "reference.middle" in tensors else Reference
-    reference = kind(**{k: tensors["reference." + k] for k in kind._fields})
+    reference = _zero_from({k[10:]: v for k, v in tensors.items() if k.startswith("reference.")})
     told = "home.low" in tensors
     home = Home(**{k: tensors["home." + k] for k in Home._fields}) if told else None
     worth = description["worth"] and Worth(*description["worth"])
     history = History(description["history"]["columns"], description["history"]["stopped"])
-    return Fitted(vae.eval(), bank, reference, history, worth, home)
+    return Fitted(vae.eval(), bank, reference, history, worth, home, tensors.get("shapes"))
+
+
+def _zero_told(zero: Reference | References | PlaneZero) -> dict[str, Tensor]:
+    return zero.as_tensors() if isinstance(zero, References) else zero._asdict()
+
+
+def _zero_from(named: dict[str, Tensor]) -> Reference | References | PlaneZero:
+    """The zero of tensors by their names."""
+    if "given" in named:
+        return References.from_tensors(named)
+    kind = PlaneZero if "middle" in named else Reference
+    return kind(**{k: named[k] for k in kind._fields})
 
 
 def _options(model: PoseEstimator, description: dict[str, Any], encoder: Any, decoder: Any) -> None:

@@ -40,6 +40,11 @@ class Design(NamedTuple):
     image: tuple[int, int, int] | None = None  # channels, rows, columns
     n_given: int = 0
     kinds: bool = False  # whether what is given is one of few kinds
+    n_classes: int = 0  # Y: kinds that nobody, or hardly anybody, has told apart
+
+    def with_classes(self) -> Design:
+        """The same for the networks, to which a class is given as one of Y kinds."""
+        return self._replace(n_given=self.n_classes, kinds=True) if self.n_classes else self
 
 
 def canonical_grid(length: int) -> Tensor:

@@ -27,6 +27,9 @@ class Signals(NamedTuple):
 
     x (n, P) | noise sd and contrast (n, 2) | place of the search (n, ...), on the line the lag in samples |
     what is given (n, c) | what is to be explained (n, Q), where that is not x itself (else (n, 0)).
+
+    Where a class is not known, every one of Y has a place of its own, (n, Y, ...), and given (n, Y) is its
+    log prior, minus infinity for classes left out.
     """
 
     x: Tensor
@@ -115,19 +118,32 @@ class History:
         return pd.DataFrame(self.columns)
 
 
+Bound: TypeAlias = Callable[[PoseVAE, Signals, torch.Generator], Elbo]
+
+
+def plain_bound(vae: PoseVAE, batch: Signals, generator: torch.Generator) -> Elbo:
+    """The bound where all that is given is known."""
+    x, noise, place, given, target = batch
+    return elbo(vae, x, place, noise, generator, given, target if target.shape[1] else None)
+
+
 def train(
     vae: PoseVAE,
     data: Signals,
     plan: Plan,
     generator: torch.Generator,
     *,
-    search: Callable[[PoseVAE, Signals], Tensor] | None = None,
+    search: Callable[[PoseVAE, Signals], Tensor | Signals] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    bound: Bound = plain_bound,
 ) -> History:
-    """Maximise the ELBO in place; the weights with the best held-out loss are kept."""
+    """Maximise the ELBO in place; the weights with the best held-out loss are kept.
+
+    ``search`` gives new places, or the signals with all that is renewed of them.
+    """
     own = generator if plan.split is None else torch.Generator().manual_seed(plan.split)
     held, used = _split(len(data.x), plan.held_out, own)
-    loop = _loop(vae, plan, generator, len(used))
+    loop = _loop(vae, plan, generator, len(used), bound)
     records: list[dict[str, float]] = []
     best, best_loss, best_epoch, stopped = copy.deepcopy(vae.state_dict()), math.inf, 0, "finished"
     due = sorted(plan.searches)
@@ -137,7 +153,7 @@ def train(
             vae.n_free = plan.n_free(done, vae.n_latent)
             if search and due and done >= due[0]:
                 due.pop(0)
-                data = data._replace(place=search(vae, data))
+                data = _renewed(data, search(vae, data))
             record = {"epoch": epoch, **loop.epoch(data.take(used), done)}
             record["val_loss"] = loop.judge(data.take(held), done)
             records.append(record)
@@ -159,6 +175,11 @@ def train(
     if stopped != "not finite":
         loop.take_average(data.take(held))
     return History({k: [r[k] for r in records] for k in records[0]} if records else {}, stopped)
+
+
+def _renewed(data: Signals, found: Tensor | Signals) -> Signals:
+    """The signals with what a search has found."""
+    return found if isinstance(found, Signals) else data._replace(place=found)
 
 
 def _split(n: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -186,7 +207,8 @@ class _Loop(NamedTuple):
     generator: torch.Generator
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
-    average: AveragedModel | None = None
+    average: AveragedModel | None
+    bound: Bound
 
     def epoch(self, data: Signals, done: float) -> dict[str, float]:
         """One pass over the data in random order; mean loss and KL a signal."""
@@ -198,7 +220,7 @@ class _Loop(NamedTuple):
         sums: dict[str, float] = {}
         size = self.plan.batch_size
         for batch in data.batches(size):
-            terms = self.terms(batch, self.generator)
+            terms = self.bound(self.vae, batch, self.generator)
             loss = -terms.total(self.plan.weights(done)).mean()
             if not torch.isfinite(loss):  # a step from here would spoil the weights
                 return {name: math.nan for name in ("loss", *("kl_" + k for k in terms.kl))}
@@ -214,10 +236,6 @@ class _Loop(NamedTuple):
                 sums["kl_" + name] = sums.get("kl_" + name, 0.0) + share * float(kl.detach().mean())
         return sums
 
-    def terms(self, batch: Signals, generator: torch.Generator) -> Elbo:
-        x, noise, place, given, target = batch
-        return elbo(self.vae, x, place, noise, generator, given, target if target.shape[1] else None)
-
     def take_average(self, held: Signals) -> None:
         """Take the averaged weights where they explain held-out signals better."""
         if self.average is None or not int(self.average.n_averaged):
@@ -232,10 +250,12 @@ class _Loop(NamedTuple):
         """Held-out loss; a generator of its own, so that every epoch meets the same draws."""
         own, weights = torch.Generator().manual_seed(0), self.plan.weights(done)
         batches = data.batches(self.plan.batch_size)
-        return -sum(float(self.terms(batch, own).total(weights).sum()) for batch in batches) / len(data.x)
+        return -sum(float(self.bound(self.vae, batch, own).total(weights).sum()) for batch in batches) / len(
+            data.x
+        )
 
 
-def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int) -> _Loop:
+def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int, bound: Bound) -> _Loop:
     """The loop over n signals, before its first step."""
     optimiser = _optimiser(vae, plan)
     steps = math.ceil(n / plan.batch_size) * plan.epochs
@@ -247,4 +267,4 @@ def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int) -> _Loop
         final_div_factor=1e3,
     )
     average = AveragedModel(vae) if plan.averaging else None
-    return _Loop(vae, plan, generator, optimiser, schedule, average)
+    return _Loop(vae, plan, generator, optimiser, schedule, average, bound)

@@ -1,0 +1,111 @@
+"""Few labels: estimators that learn from all signals, and from labels where there are some."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from shapeshift.errors import ShapeshiftError
+from shapeshift.fit.base import PoseEstimator
+from shapeshift.fit.estimators import SignalModel
+from shapeshift.fit.images import ImageModel
+from shapeshift.fit.property import Property
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Regressing(RegressorMixin, PoseEstimator, ABC):
+    """A model whose shapes tell a number: fitted to all signals, the number to those that have one.
+
+    The number is a Gaussian process over the shape latents (:class:`~shapeshift.Property`), so that its error
+    bar knows the noise, the uncertainty of the shape, and how far the next labelled signal is; labelled
+    signals predicted from the others set its scale.
+
+    Attributes
+    ----------
+    property_ : Property
+        What was learned of the number.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit to signals, some with a number.
+
+        Parameters
+        ----------
+        X : as the model's
+        y : array (n,)
+            The numbers; nan where unknown.
+
+        Raises
+        ------
+        ShapeshiftError
+            Fewer than 5 numbers, or not one (or nan) for every signal.
+        """
+        if y is None:
+            raise ShapeshiftError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: give the numbers, "
+                "nan where unknown."
+            )
+        numbers = np.asarray(y, dtype=float)
+        if numbers.ndim == 2 and numbers.shape[1] == 1:
+            numbers = numbers[:, 0]
+        self._fit(X)
+        self.property_ = Property(random_state=0).fit(self.posterior(X), numbers)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The number of signals, and its sd if asked.
+
+        Parameters
+        ----------
+        X : as in :meth:`fit`
+        return_std : bool
+
+        Returns
+        -------
+        ndarray (n,), or two of them
+        """
+        check_is_fitted(self, "property_")
+        return self.property_.predict(self.posterior(X), return_std=return_std)
+
+    def suggest(self, n: int = 1) -> np.ndarray:
+        """Rows of the fitted signals most worth measuring next, best first (see :meth:`Property.suggest`)."""
+        check_is_fitted(self, "property_")
+        return self.property_.suggest(n)
+
+
+@final
+class ShiftVAERegressor(Regressing, SignalModel):
+    """Signals whose shape tells a number that is known of a few; parameters as of :class:`ShiftVAE`.
+
+    Examples
+    --------
+    >>> import numpy as np, shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=400, seed=0)
+    >>> y = np.where(np.arange(400) < 50, truth["width"].values, np.nan)
+    >>> model = ss.ShiftVAERegressor(epochs=20).fit(X, y)
+    >>> width, sd = model.predict(X, return_std=True)
+    >>> bool(np.corrcoef(width, truth["width"])[0, 1] > 0.9)
+    True
+    """
+
+
+@final
+class ImageVAERegressor(Regressing, ImageModel):
+    """Images whose shape tells a number that is known of a few; parameters as of :class:`ImageVAE`.
+
+    Examples
+    --------
+    >>> import numpy as np, shapeshift as ss
+    >>> size = np.repeat([1.0, 2.0, 3.0, 4.0], 10)
+    >>> r, c = np.mgrid[-6:7, -6:7]
+    >>> discs = np.exp(-0.5 * (r**2 + c**2) / size[:, None, None] ** 2)
+    >>> model = ss.ImageVAERegressor(n_latent=1, warps=(), epochs=4).fit(discs, size)
+    >>> model.predict(discs).shape
+    (40,)
+    """
