@@ -382,7 +382,12 @@ def test_units_are_told(of_map) -> None:
         for ax in figure.findobj(Axes)
         for text in (ax.get_xlabel(), ax.get_ylabel())
     )
-    for words in ("rotation (degree)", "shift along row (pixel)", "shift along column (pixel)", "y (um)"):
+    for words in (
+        "sd of rotation (degree)",
+        "shift along row (pixel)",
+        "shift along column (pixel)",
+        "y (um)",
+    ):
         assert words in told
 
 

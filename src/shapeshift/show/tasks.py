@@ -12,6 +12,7 @@ import numpy as np
 from shapeshift.analysis.calibration import Calibration, calibrate
 from shapeshift.data.files import open as open_signals
 from shapeshift.errors import ShapeshiftError
+from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
 from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.loading import load
@@ -121,7 +122,7 @@ def calibrated(m: ShiftVAE | ImageVAE, X: xr.DataArray) -> Calibration | None:
 
     None for images.
     """
-    if isinstance(m, ImageVAE):
+    if hasattr(m, "raster_"):
         return None
     n = int(np.clip(PAIRED_SAMPLES // X.shape[-1], 100, 1000))
     return calibrate(m, X, n=n, most=n)
@@ -160,7 +161,7 @@ def _digest(data: Path) -> str:
 def _load(run: Path) -> Any:
     """The model of a run, or of a file."""
     m = load(run / "model.safetensors" if run.is_dir() else run)
-    if not isinstance(m, (ShiftVAE, ImageVAE)):
+    if not isinstance(m, PoseEstimator):
         raise ShapeshiftError(
             f"got a {type(m).__name__}, needed a ShiftVAE or an ImageVAE: use this model from Python, with "
             "shapeshift.load."
