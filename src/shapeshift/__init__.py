@@ -16,6 +16,8 @@ _HOMES = {
     "ShiftVAE": "shapeshift.fit.estimators",
     "ImageVAE": "shapeshift.fit.images",
     "VED": "shapeshift.fit.translation",
+    "ShiftVAEClassifier": "shapeshift.fit.labelled",
+    "ImageVAEClassifier": "shapeshift.fit.labelled",
     "ShiftVAERegressor": "shapeshift.fit.labelled",
     "ImageVAERegressor": "shapeshift.fit.labelled",
     "Posterior": "shapeshift.fit.posterior",

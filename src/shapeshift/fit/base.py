@@ -20,11 +20,13 @@ from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.intake import tensors
+from shapeshift.fit.labels import Kinds, class_columns, told_apart, with_classes
 from shapeshift.fit.options import likelihood_name, likelihood_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
 from shapeshift.fit.reading import drawn
 from shapeshift.fit.restore import described
+from shapeshift.fit.search import Found
 from shapeshift.fit.spread import drawn_shapes
 from shapeshift.fit.start import Design
 from shapeshift.fit.starts import fit_best
@@ -52,6 +54,8 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     n_signals_: int
     notes_: tuple[str, ...]
     condition_: Condition | None = None
+    classes_: np.ndarray | None = None
+    n_classes: int | None
 
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -74,7 +78,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """The model to build."""
 
     @abstractmethod
-    def _read(self, stack: Any, given: Tensor, refine: bool) -> Posterior:
+    def _read(self, stack: Any, given: Tensor, refine: bool, found: Found | None = None) -> Posterior:
         """The posterior of checked data (n rows), of which (n, c) is given."""
 
     @abstractmethod
@@ -97,8 +101,10 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _resolved(self) -> dict[str, Any]:
         """Options that were found from the data."""
 
-    def _fit(self, X: Any, x: Any = None, condition: Any = None) -> Self:
+    def _fit(self, X: Any, x: Any = None, condition: Any = None, *, kinds: Kinds | None = None) -> Self:
+        """Fit; with kinds the class of every signal is a latent too, known where a label says so."""
         self._check()
+        kinds = kinds or Kinds.unlabelled(self.n_classes)
         stack = self._taken(X, x, reset=True)
         begin = time.perf_counter()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -111,16 +117,22 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         n = len(values)
         self.condition_ = None if condition is None else Condition.of(condition, n)
         given = self._given(condition, n)
-        plan = plan_of(self, n)
+        self.classes_ = None
+        if kinds is not None:
+            kinds.check(condition, n)
+            self.classes_, self.condition_ = kinds.classes, kinds.condition
+        plan = plan_of(self, n, 0 if kinds is None else len(kinds.classes))
         with Progress(self.progress, plan.epochs) as on_epoch:
             undecided = self.likelihood == "auto" and name == "gaussian"
             design = self._design(likelihood_of(name, normalised), undecided)
-            design = design._replace(
-                n_given=given.shape[1], kinds=bool(self.condition_ and self.condition_.kinds)
-            )
-            self.fitted_ = fit_best(
-                design, plan, values, noise, generator, self.n_starts, given=given, on_epoch=on_epoch
-            )
+            if kinds is not None:
+                design = design._replace(n_classes=len(kinds.classes))
+            else:
+                known = bool(self.condition_ and self.condition_.kinds)
+                design = design._replace(n_given=given.shape[1], kinds=known)
+            data = design, plan, values, noise, generator
+            labels = None if kinds is None else kinds.labels
+            self.fitted_ = fit_best(*data, self.n_starts, given=given, labels=labels, on_epoch=on_epoch)
         self.fit_seconds_ = time.perf_counter() - begin
         self._conclude(n, plan.epochs)
         return self
@@ -177,7 +189,27 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self, "fitted_")
         self._check()
         stack = self._taken(X, x)
-        return self._read(stack, self._given(condition, len(stack.values)), refine)
+        if self.classes_ is None or condition is not None:
+            return self._read(stack, self._given(condition, len(stack.values)), refine)
+        told = told_apart(self.fitted_, *tensors(self, stack))
+        p = self._read(stack, class_columns(told), True, told.found)
+        return with_classes(p, told, self.fitted_, self.classes_)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of every class, (n, n_classes), of a model with classes; columns as in ``classes_``."""
+        check_is_fitted(self, "fitted_")
+        if self.classes_ is None:
+            raise ShapeshiftError("got a model without classes, needed one: set n_classes and fit again.")
+        self._check()
+        told = told_apart(self.fitted_, *tensors(self, self._taken(X)))
+        share = told.probability.double().numpy()
+        return share / share.sum(1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of every signal, (n,), of a model with classes."""
+        share = self.predict_proba(X)
+        assert self.classes_ is not None
+        return self.classes_[share.argmax(1)]
 
     def fit_transform(self, X: Any, y: Any = None, **fit: Any) -> np.ndarray:
         """Fit to X and return its shape latents (n, n_latent)."""
@@ -196,6 +228,8 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """The model's noise-free signals at the posterior, in kind and in the units of X."""
         check_is_fitted(self, "fitted_")
         stack = self._taken(X, x)
+        if self.classes_ is not None and condition is None:
+            condition = self.predict(X)
         given = self._given(condition, len(stack.values))
         values, _, _ = drawn(self.fitted_, *tensors(self, stack), given)
         own = preprocess.per_signal(stack.values, self.normalise)

@@ -16,6 +16,7 @@ from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
 from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
+from shapeshift.fit.search import Found
 from shapeshift.fit.start import Design, empty_line
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
@@ -33,6 +34,7 @@ class SignalModel(PoseEstimator):
         self,
         n_latent: int = 2,
         *,
+        n_classes: int | None = None,
         warps: tuple[str, ...] = ("shift",),
         decoder: Any = "template",
         encoder: Any = None,
@@ -55,6 +57,7 @@ class SignalModel(PoseEstimator):
         random_state: Any = 0,
     ) -> None:
         self.n_latent = n_latent
+        self.n_classes = n_classes
         self.warps = warps
         self.decoder = decoder
         self.encoder = encoder
@@ -126,7 +129,7 @@ class SignalModel(PoseEstimator):
         place = f"{self._axis.centre_told} {self.axis_units_}".strip() + " (the centre of the axis)"
         return sentence(self.zero, signal_zero(self.fitted_), place)
 
-    def _read(self, stack: Stack, given: torch.Tensor, refine: bool) -> Posterior:
+    def _read(self, stack: Stack, given: torch.Tensor, refine: bool, found: Found | None = None) -> Posterior:
         zero, axis = self.zero, self._axis
         if not refine:
             return glance_of(self.fitted_, scaled(self, stack), given, zero, axis, stack)
@@ -178,6 +181,9 @@ class ShiftVAE(SignalModel):
     ----------
     n_latent : int
         Shape latents K >= 1. Those the data do not need collapse to their prior.
+    n_classes : int, optional
+        Kinds of patterns to be told apart without labels: a latent class beside pose and shape, every value
+        of it tried; ``predict`` and ``predict_proba`` then tell it.
     warps : tuple of str
         ``("shift",)``, or ``()`` for the ordinary VAE.
     decoder : "template", "coordinate" or torch module

@@ -17,6 +17,7 @@ from shapeshift.fit.options import check_image_choices, image_design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import plane
 from shapeshift.fit.reading_plane import image_glance, image_posterior_of, plane_poses, upright
+from shapeshift.fit.search import Found
 from shapeshift.fit.start import Design
 from shapeshift.fit.start_plane import empty_plane
 from shapeshift.model.decoders import Template
@@ -39,6 +40,7 @@ class ImageModel(PoseEstimator):
         self,
         n_latent: int = 2,
         *,
+        n_classes: int | None = None,
         warps: tuple[str, ...] = ("rotation", "shift"),
         image_shape: tuple[int, ...] | None = None,
         decoder: Any = "template",
@@ -63,6 +65,7 @@ class ImageModel(PoseEstimator):
         random_state: Any = 0,
     ) -> None:
         self.n_latent = n_latent
+        self.n_classes = n_classes
         self.warps = warps
         self.image_shape = image_shape
         self.decoder = decoder
@@ -124,10 +127,13 @@ class ImageModel(PoseEstimator):
         """What pose 0 means, in a sentence."""
         return plane_sentence(tuple(self.warps))
 
-    def _read(self, stack: ImageStack, given: torch.Tensor, refine: bool) -> Posterior:
+    def _read(
+        self, stack: ImageStack, given: torch.Tensor, refine: bool, found: Found | None = None
+    ) -> Posterior:
         if not refine:
             return image_glance(self.fitted_, glance(*self._seen(stack), given), given, stack)
-        return image_posterior_of(self.fitted_, *tensors(self, stack), given, units(self, stack), stack)
+        data = (*tensors(self, stack), given)
+        return image_posterior_of(self.fitted_, *data, units(self, stack), stack, found)
 
     def _seen(self, stack: ImageStack) -> tuple[Any, Any, torch.Tensor]:
         return self.fitted_.vae, self.fitted_.bank, scaled(self, stack)
@@ -193,6 +199,9 @@ class ImageVAE(ImageModel):
     ----------
     n_latent : int
         Shape latents K >= 1. Those the data do not need collapse to their prior.
+    n_classes : int, optional
+        Kinds of patterns to be told apart without labels: a latent class beside pose and shape, every value
+        of it tried; ``predict`` and ``predict_proba`` then tell it.
     warps : tuple of "rotation", "shift", "scale"
         What may move the pattern, in any mix; ``()`` for the ordinary VAE.
     image_shape : (h, w) or (c, h, w), optional

@@ -6,13 +6,14 @@ from abc import ABC
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from sklearn.base import RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import SignalModel
 from shapeshift.fit.images import ImageModel
+from shapeshift.fit.labels import Kinds
 from shapeshift.fit.property import Property
 
 if TYPE_CHECKING:
@@ -73,10 +74,49 @@ class Regressing(RegressorMixin, PoseEstimator, ABC):
         check_is_fitted(self, "property_")
         return self.property_.predict(self.posterior(X), return_std=return_std)
 
+    def save(self, path: Any) -> None:
+        """Refused: a model file holds no labels."""
+        raise ShapeshiftError(
+            f"{type(self).__name__} cannot be saved: save a model of all signals, and fit ss.Property to its "
+            "posterior and the labels."
+        )
+
     def suggest(self, n: int = 1) -> np.ndarray:
         """Rows of the fitted signals most worth measuring next, best first (see :meth:`Property.suggest`)."""
         check_is_fitted(self, "property_")
         return self.property_.suggest(n)
+
+
+class Classifying(ClassifierMixin, PoseEstimator, ABC):
+    """A model of classes of which some labels are known: each class a pattern with shapes of its own, and
+    every class tried on every signal.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+        Labels in the order of the columns of :meth:`predict_proba`.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit to signals, some with a label.
+
+        Parameters
+        ----------
+        X : as the model's
+        y : array (n,) of whole numbers or names
+            Labels; -1 where unknown (as long as two others are known).
+
+        Raises
+        ------
+        ShapeshiftError
+            Labels of fewer than two classes, or not one for every signal.
+        """
+        if y is None:
+            raise ShapeshiftError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: give the labels, "
+                "-1 where unknown."
+            )
+        return self._fit(X, kinds=Kinds.of(y))
 
 
 @final
@@ -108,4 +148,40 @@ class ImageVAERegressor(Regressing, ImageModel):
     >>> model = ss.ImageVAERegressor(n_latent=1, warps=(), epochs=4).fit(discs, size)
     >>> model.predict(discs).shape
     (40,)
+    """
+
+
+@final
+class ShiftVAEClassifier(Classifying, SignalModel):
+    """Classes of signals, wherever they are shifted, from few labels; parameters as of :class:`ShiftVAE`.
+
+    Examples
+    --------
+    >>> import numpy as np, shapeshift as ss
+    >>> u = np.linspace(-1, 1, 40)
+    >>> t = np.random.default_rng(0).uniform(-0.4, 0.4, (60, 1))
+    >>> one, two = np.exp(-60 * (u - t) ** 2), np.exp(-200 * (u - t - 0.2) ** 2) + np.exp(-200 * (u - t) ** 2)
+    >>> y = np.where(np.arange(120) % 10 == 0, np.arange(120) // 60, -1)
+    >>> model = ss.ShiftVAEClassifier(n_latent=1, epochs=5).fit(np.vstack([one, two]), y)
+    >>> float(np.mean(model.predict(np.vstack([one, two])) == np.arange(120) // 60))
+    1.0
+    """
+
+
+@final
+class ImageVAEClassifier(Classifying, ImageModel):
+    """Classes of images, however they are turned and displaced, from few labels; parameters as of
+    :class:`ImageVAE`.
+
+    Examples
+    --------
+    >>> import numpy as np, shapeshift as ss
+    >>> r, c = np.mgrid[-6:7, -6:7]
+    >>> bar, disc = np.exp(-(r**2) - c**2 / 12), np.exp(-(r**2 + c**2) / 8)
+    >>> noise = 0.1 * np.random.default_rng(0).normal(size=(40, 13, 13))
+    >>> y = np.where(np.arange(40) % 20 < 4, np.arange(40) // 20, -1)
+    >>> images = np.stack([bar] * 20 + [disc] * 20) + noise
+    >>> model = ss.ImageVAEClassifier(n_latent=1, warps=(), epochs=4).fit(images, y)
+    >>> float(np.mean(model.predict(images) == np.arange(40) // 20))
+    1.0
     """

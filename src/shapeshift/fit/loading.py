@@ -10,10 +10,12 @@ from shapeshift.fit import checkpoint, translation_file
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
 from shapeshift.fit.images import ImageVAE
+from shapeshift.fit.labelled import ImageVAEClassifier, ShiftVAEClassifier
 from shapeshift.fit.restore import restored
 from shapeshift.fit.translation import VED
 
-KINDS: dict[str, type[PoseEstimator]] = {cls.__name__: cls for cls in (ShiftVAE, ImageVAE)}
+MODELS = (ShiftVAE, ImageVAE, ShiftVAEClassifier, ImageVAEClassifier)
+KINDS: dict[str, type[PoseEstimator]] = {cls.__name__: cls for cls in MODELS}
 
 
 def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> Any:

@@ -86,7 +86,7 @@ def check_shared(model: PoseEstimator) -> None:
     _one_of("normalise", model.normalise, (None, *NORMALISATIONS))
     for name in ("n_latent", "batch_size", "width", "depth"):
         _positive(name, getattr(model, name), Integral)
-    for name in ("epochs", "patience"):
+    for name in ("epochs", "patience", "n_classes"):
         if getattr(model, name) is not None:
             _positive(name, getattr(model, name), Integral)
     _positive("learning_rate", model.learning_rate, Real)
@@ -168,9 +168,9 @@ def image_design_of(model: ImageVAE, likelihood: Likelihood, raster: Raster) -> 
     )
 
 
-def plan_of(model: PoseEstimator, n: int) -> Plan:
+def plan_of(model: PoseEstimator, n: int, n_classes: int = 0) -> Plan:
     """How to train n signals."""
-    epochs = model.epochs or epochs_for(n, model.batch_size, model.held_out)
+    epochs = model.epochs or epochs_for(n, model.batch_size, model.held_out, n_classes)
     return Plan(
         epochs=epochs,
         batch_size=model.batch_size,

@@ -47,6 +47,9 @@ class Posterior:
         Of images: size relative to the pattern of scale 1.
     rival_rotation : ndarray (n,)
         The other rotation of an ambiguous image, nan elsewhere.
+    kind : ndarray (n,)
+        Of models with classes: the likeliest, under which pose and shape are told.
+    class_probability : ndarray (n, n_classes)
     """
 
     shift: np.ndarray
@@ -67,6 +70,8 @@ class Posterior:
     scale: np.ndarray | None = None
     scale_sd: np.ndarray | None = None
     rival_rotation: np.ndarray | None = None
+    kind: np.ndarray | None = None
+    class_probability: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.shift)
@@ -90,6 +95,8 @@ class Posterior:
             columns |= {n: getattr(self, n) for n in turns}
             units |= dict.fromkeys(turns[:3], "degree")
             columns |= self._along_axes(units, columns)
+        if self.kind is not None:
+            columns["class"] = self.kind
         scalars = {n: stack.per_signal(v, n, units.get(n, "")) for n, v in columns.items()}
         latents = [f"z{k + 1}" for k in range(self.z.shape[1])]
         shapes = {

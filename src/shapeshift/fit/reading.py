@@ -103,12 +103,13 @@ def posterior_of(
     gain: np.ndarray,
     axis: Axis,
     stack: Stack,
+    found: Found | None = None,
 ) -> Posterior:
     """Posterior of signals (n, P) in model units, of which (n, c) is given; ``gain`` (n,) is data units per
     model unit."""
     vae = fitted.vae
     noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
-    found, g = infer(vae, fitted.bank, x, noise, given), vae.n_pose
+    found, g = found or infer(vae, fitted.bank, x, noise, given), vae.n_pose
     covariance, excess = sharpened(fitted, x, noise, found)
     theta = found.refined.theta
     z = theta[:, g : g + vae.n_latent]

@@ -49,14 +49,20 @@ def columns_of(fitted: Fitted, pose: Tensor, sd: Tensor, raster: Raster) -> dict
 @one_each()
 @torch.no_grad()
 def image_posterior_of(
-    fitted: Fitted, x: Tensor, noise: Tensor, given: Tensor, gain: np.ndarray, stack: ImageStack
+    fitted: Fitted,
+    x: Tensor,
+    noise: Tensor,
+    given: Tensor,
+    gain: np.ndarray,
+    stack: ImageStack,
+    found: Found | None = None,
 ) -> Posterior:
     """Posterior of images (n, M) in model units, of which (n, c) is given; ``gain`` (n,) is data units per
     model unit."""
     vae, zero, raster = fitted.vae, fitted.reference, stack.raster
     assert isinstance(zero, PlaneZero)
     noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
-    found = infer(vae, fitted.bank, x, noise, given)
+    found = found or infer(vae, fitted.bank, x, noise, given)
     covariance, excess = sharpened(fitted, x, noise, found)
     theta, g = found.refined.theta, vae.n_pose
     sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()

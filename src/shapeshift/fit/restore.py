@@ -28,6 +28,8 @@ def described(model: PoseEstimator) -> tuple[dict[str, Tensor], dict[str, Any]]:
     fitted = model.fitted_
     tensors = {"vae." + k: v for k, v in fitted.vae.state_dict().items()}
     tensors |= {"reference." + k: v for k, v in _zero_told(fitted.reference).items()}
+    if fitted.log_prior is not None:
+        tensors["log_prior"] = fitted.log_prior
     if fitted.home is not None:
         tensors |= {"home." + k: v for k, v in fitted.home._asdict().items()}
     geometry, own = model._geometry()
@@ -49,6 +51,7 @@ def described(model: PoseEstimator) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "n_signals": model.n_signals_,
         "fit_seconds": model.fit_seconds_,
         "notes": list(model.notes_),
+        "temper": fitted.temper,
         "worth": fitted.worth and list(fitted.worth),
         "own": {
             "decoder": not isinstance(model.decoder, str),
@@ -73,6 +76,8 @@ def restored(
         model.scaling_ = Affine(np.array(scaling["offset"]), np.array(scaling["gain"]))
         condition = description.get("condition")
         model.condition_ = condition and Condition.from_dict(condition)
+        levels = model.condition_.levels if model.condition_ and "log_prior" in tensors else None
+        model.classes_ = None if levels is None else np.array(levels)
         model.notes_, model.fit_seconds_ = tuple(description["notes"]), float(description["fit_seconds"])
         model._take_geometry(description, tensors)
         reach = description["reach"]
@@ -104,7 +109,17 @@ def _fitted(
     home = Home(**{k: tensors["home." + k] for k in Home._fields}) if told else None
     worth = description["worth"] and Worth(*description["worth"])
     history = History(description["history"]["columns"], description["history"]["stopped"])
-    return Fitted(vae.eval(), bank, reference, history, worth, home, tensors.get("shapes"))
+    return Fitted(
+        vae.eval(),
+        bank,
+        reference,
+        history,
+        worth,
+        home,
+        tensors.get("shapes"),
+        tensors.get("log_prior"),
+        float(description.get("temper", 1.0)),
+    )
 
 
 def _zero_told(zero: Reference | References | PlaneZero) -> dict[str, Tensor]:

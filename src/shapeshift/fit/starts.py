@@ -24,6 +24,7 @@ def fit_best(
     n_starts: int,
     *,
     given: Tensor | None = None,
+    labels: Tensor | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Fitted:
     """:func:`shapeshift.fit.recipe.fit` ``n_starts`` times; all starts hold out the same signals.
@@ -32,14 +33,15 @@ def fit_best(
     templates, the networks' first weights, the order of the batches.
     """
     if n_starts == 1:
-        return fit(design, plan, x, noise, generator, given=given, on_epoch=on_epoch)
+        return fit(design, plan, x, noise, generator, given=given, labels=labels, on_epoch=on_epoch)
     seeds = torch.randint(2**31, (n_starts + 1,), generator=generator).tolist()
     plan = replace(plan, split=seeds[-1])
     best: Fitted | None = None
     for seed in seeds[:-1]:
         own = torch.Generator().manual_seed(seed)
         # a fit fills the design's modules: every start takes fresh ones
-        found = fit(copy.deepcopy(design), plan, x, noise, own, given=given, on_epoch=on_epoch)
+        fresh = copy.deepcopy(design)
+        found = fit(fresh, plan, x, noise, own, given=given, labels=labels, on_epoch=on_epoch)
         if best is None or held_out_loss(found) < held_out_loss(best):
             best = found
     assert best is not None
