@@ -21,6 +21,7 @@ from shapeshift import ShapeshiftError
 from shapeshift.analysis.doubts import doubts
 from shapeshift.show import labels, plots
 from shapeshift.show.cli import app
+from shapeshift.show.run import table
 
 N, ROWS, COLUMNS = 60, 10, 12
 ROOT = Path(ss.__file__).parents[2]
@@ -241,6 +242,13 @@ def test_wrong_data_is_one_sentence_and_status_1(folder: Path, tmp_path: Path) -
         told = [line for line in done.stderr.splitlines() if line.startswith("shapeshift: ")]
         assert len(told) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"other.npy", "lines.npy"}
+
+
+def test_classes_are_told_where_there_are_some(posterior) -> None:
+    share = np.tile([0.25, 0.75], (N, 1))
+    rows = table(replace(posterior, class_probability=share))
+    assert (set(rows["class"]), set(rows["class_probability"])) == ({1}, {0.75})
+    assert "class" not in table(posterior)
 
 
 # --- the report

@@ -113,9 +113,20 @@ def table(p: Posterior, *, gain: bool = False) -> pd.DataFrame:
         columns |= {name: values, f"{name}_sd": bars}
     columns |= {f"z{k + 1}": values for k, values in enumerate(p.z.T)}
     columns |= {f"z{k + 1}_sd": values for k, values in enumerate(p.z_sd.T)}
+    columns |= _classes(p)
     columns |= {"gain": p.gain, "gain_sd": p.gain_sd} if gain else {}
     columns |= {"noise_sd": p.noise_sd, "log_evidence": p.log_evidence, "flags": p.flags}
     return pd.DataFrame(columns)
+
+
+def _classes(p: Posterior) -> dict[str, Any]:
+    """The likeliest class of every signal and its probability, where the model has classes."""
+    share = getattr(p, "class_probability", None)
+    return (
+        {}
+        if share is None
+        else {"class": p.kind if p.kind is not None else share.argmax(1), "class_probability": share.max(1)}
+    )
 
 
 def _places(values: xr.DataArray) -> Iterator[tuple[str, Any]]:
