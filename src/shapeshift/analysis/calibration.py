@@ -10,6 +10,7 @@ import numpy as np
 from shapeshift.analysis.collapse import active_latents
 from shapeshift.analysis.tangent import described, inverse_of
 from shapeshift.data.coordinates import as_stack
+from shapeshift.errors import ShapeshiftError
 
 ONE_SIGMA = 0.99446  # a central interval of 68 % is so many sd wide to each side
 TWO_SIGMA = 1.95996  # and one of 95 %
@@ -175,7 +176,16 @@ def calibrate(
     -------
     Calibration, or None for a model that moves nothing, where fewer than 10 signals are fit for it, and
     for the continuous Bernoulli likelihood, whose noise is not known apart from its signal
+
+    Raises
+    ------
+    ShapeshiftError
+        If it is a model of images.
     """
+    if hasattr(m, "raster_"):
+        raise ShapeshiftError(
+            "got a model of images, needed one of signals: judge it on images of known poses"
+        )
     if m.likelihood_ == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean
         return None
     if not m.warps or m.shift_sd_ < STILL * m.axis_step_:

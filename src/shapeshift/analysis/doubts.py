@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapeshift.analysis.collapse import active_latents
+from shapeshift.analysis.doubt import (
+    FEW,
+    ORDER,
+    RESOLVED,
+    STRUCTURED,
+    Doubt,
+    amount,
+    latents,
+    share,
+    training,
+    which,
+)
+from shapeshift.analysis.doubts_images import image_doubts
+from shapeshift.analysis.poses import of_images
 from shapeshift.data.preprocess import noise_sd
 from shapeshift.errors import ShapeshiftError
 
@@ -16,35 +28,10 @@ if TYPE_CHECKING:
     from shapeshift.analysis.calibration import Calibration
     from shapeshift.fit.posterior import Posterior
 
-Severity = Literal["stop", "look", "note"]
-_ORDER = ("stop", "look", "note")
-
-FEW = 0.01  # share of the signals beyond which a flag is more than a note
 MANY_FAR = 0.05  # share beyond 2.5 prior sd; a Gaussian has 0.012
-RESOLVED = 1.5  # error bars that the spread of the shifts must exceed to be more than noise
 WIDE = 0.5  # of the axis
-STRUCTURED = 1.5  # residuals over noise, median of all signals
 LEAK, LEAK_BACK = 0.02, 0.1  # share of a latent's spread, share of a shift's squared error
 FAIR_68, FAIR_95 = (0.60, 0.76), (0.90, 0.98)
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """One reason to look twice.
-
-    Parameters
-    ----------
-    code : str
-        A short name for programs.
-    sentence : str
-        What is doubtful, with numbers, and what to do.
-    severity : {"stop", "look", "note"}
-        Do not use the result; look before using it; good to know.
-    """
-
-    code: str
-    sentence: str
-    severity: Severity
 
 
 def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = None) -> tuple[Doubt, ...]:
@@ -52,10 +39,10 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
 
     Parameters
     ----------
-    m : ShiftVAE
+    m : ShiftVAE or ImageVAE
         The fitted model.
-    X : array (n, length) or DataArray
-        The signals that `p` describes.
+    X : array or DataArray
+        The signals, or images, that `p` describes.
     p : Posterior
     calibration : Calibration, optional
         From `analysis.calibrate`: adds a word where error bars do not hold what they promise.
@@ -69,6 +56,8 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
     ShapeshiftError
         If `X` and `p` differ in their number of signals.
     """
+    if of_images(p):
+        return image_doubts(m, X, p)
     values = np.asarray(X, dtype=float)
     values = values.reshape(-1, values.shape[-1])
     if len(values) != len(p.shift):
@@ -76,7 +65,7 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
             f"got {len(values)} signals and the posterior of {len(p.shift)}, needed both of the same "
             "signals: call m.posterior(X) first"
         )
-    found = [*_training(m)]
+    found = [*training(m)]
     if m.shift_sd_ > 0:
         # where hardly anything shifts, the prior is narrow by right
         found += [
@@ -86,51 +75,8 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
             *_faint(p),
             *_phases(p),
         ]
-    found += [*_misfit(values, p), *_calibration(calibration), *_latents(p)]
-    return tuple(sorted(found, key=lambda d: _ORDER.index(d.severity)))
-
-
-def _training(m: Any) -> Iterator[Doubt]:
-    """How training ended."""
-    how = m.history_.stopped
-    if how == "interrupted":
-        yield Doubt(
-            "interrupted",
-            f"The fit was stopped by hand after {len(m.history_.to_frame())} epochs: shifts and error "
-            "bars are those of an unfinished model. Fit again and let it end.",
-            "look",
-        )
-    elif how == "not finite":
-        yield Doubt(
-            "not-finite",
-            "Training broke down (the loss was no longer a number) and the last good state was kept. "
-            "Look for extreme values in the data, or fit again with a smaller learning_rate.",
-            "stop",
-        )
-    elif not m.converged_:
-        yield Doubt("not-converged", "The fit did not converge. Fit again with more epochs.", "stop")
-
-
-def _latents(p: Posterior) -> Iterator[Doubt]:
-    """How many latents carry shape: a finding more than a doubt."""
-    activity = active_latents(p)
-    total, used = len(activity.active), int(activity.n_active)
-    if used == 0:
-        yield Doubt(
-            "collapsed",
-            f"None of the {total} latents carries shape: up to noise, the signals differ in position "
-            "alone. If you can see other differences, the fit missed them: fit again with more epochs.",
-            "look",
-        )
-    elif used < total:
-        factors = "one shape factor" if used == 1 else f"{used} shape factors"
-        verb = "carries" if used == 1 else "carry"
-        yield Doubt(
-            "collapsed",
-            f"{used} of {total} latents {verb} shape: these data have {factors}. The other latents hold "
-            f"nothing, and n_latent={used} would do.",
-            "note",
-        )
+    found += [*_misfit(values, p), *_calibration(calibration), *latents(p)]
+    return tuple(sorted(found, key=lambda d: ORDER.index(d.severity)))
 
 
 def _hardly_any_shift(m: Any, p: Posterior) -> Iterator[Doubt]:
@@ -139,8 +85,8 @@ def _hardly_any_shift(m: Any, p: Posterior) -> Iterator[Doubt]:
     good = good if good.sum() > 1 else np.ones_like(good)
     step = abs(float(m.axis_[-1] - m.axis_[0])) / (len(m.axis_) - 1)
     spread, bar = _spread(p.shift[good]), float(np.median(p.shift_sd[good]))
-    told = f"the sd of their shifts is {_amount(spread, p)} ({spread / step:.2g} samples)"
-    told += f" and the median error bar {_amount(bar, p)}"
+    told = f"the sd of their shifts is {amount(spread, p)} ({spread / step:.2g} samples)"
+    told += f" and the median error bar {amount(bar, p)}"
     if spread <= RESOLVED * bar:
         yield Doubt(
             "hardly-shift",
@@ -167,7 +113,7 @@ def _span(m: Any, p: Posterior) -> Iterator[Doubt]:
         yield Doubt(
             "wide-shift",
             f"Shifts span {100 * share:.0f} % of the axis (98 % of them from {low:.3g} to "
-            f"{_amount(high, p)}). With several features in a signal, one may have been taken for "
+            f"{amount(high, p)}). With several features in a signal, one may have been taken for "
             "another: look whether all rows line up in the aligned heat map, or crop the axis to one "
             "feature.",
             "look",
@@ -188,14 +134,14 @@ def _prior(m: Any, p: Posterior) -> Iterator[Doubt]:
     if far.mean() > MANY_FAR or edge.mean() > FEW:
         yield Doubt(
             "narrow-prior",
-            f"{_share(far | edge)} lie beyond 2.5 sd of the shift's prior (sd {_amount(sd, p)}) or at its "
+            f"{share(far | edge)} lie beyond 2.5 sd of the shift's prior (sd {amount(sd, p)}) or at its "
             "edge and may be pulled back by it. Fit again with a wider prior, for instance "
             f"shift_sd={_wider(p, sd):.3g}.",
             "look",
         )
     elif edge.any():
         yield Doubt(
-            "edge", f"At the edge of the prior or window: {_share(edge)}; check {_which(edge)}.", "note"
+            "edge", f"At the edge of the prior or window: {share(edge)}; check {which(edge)}.", "note"
         )
 
 
@@ -210,9 +156,9 @@ def _ambiguous(p: Posterior) -> Iterator[Doubt]:
     if marked.any():
         yield Doubt(
             "ambiguous",
-            f"{_share(marked)} fit about as well at a shift elsewhere (rival_shift tells where). Their "
+            f"{share(marked)} fit about as well at a shift elsewhere (rival_shift tells where). Their "
             "error bars hold for the shift given only: leave out those flagged 'ambiguous', or check "
-            f"{_which(marked)}.",
+            f"{which(marked)}.",
             "look" if marked.mean() > FEW else "note",
         )
 
@@ -223,7 +169,7 @@ def _phases(p: Posterior) -> Iterator[Doubt]:
     if marked.any():
         yield Doubt(
             "phases",
-            f"One moving shape is the wrong model for {_share(marked)}: they look different from the rest, "
+            f"One moving shape is the wrong model for {share(marked)}: they look different from the rest, "
             "and lie elsewhere, as another phase does. Their shifts have a zero of their own: leave out "
             "those flagged 'phase', or fit every phase by itself.",
             "look" if marked.mean() > FEW else "note",
@@ -236,7 +182,7 @@ def _faint(p: Posterior) -> Iterator[Doubt]:
     if marked.any():
         yield Doubt(
             "faint",
-            f"{_share(marked)} hold next to no pattern above the noise: their shifts are guesses, as wide "
+            f"{share(marked)} hold next to no pattern above the noise: their shifts are guesses, as wide "
             "as the prior. Leave out those flagged 'faint' before averaging.",
             "look" if marked.mean() > FEW else "note",
         )
@@ -253,14 +199,14 @@ def _misfit(values: np.ndarray, p: Posterior) -> Iterator[Doubt]:
         shown = float(np.median(ratio[marked])) if many else typical
         yield Doubt(
             "misfit",
-            f"The model leaves structure over: {_share(marked)} misfit badly, and residuals are "
+            f"The model leaves structure over: {share(marked)} misfit badly, and residuals are "
             f"{shown:.2g} times the noise between neighbouring samples (median of "
             f"{'these' if many else 'all'}). Look at the residuals; more latents may help, and a pattern "
             "that moves in parts is not a rigid shift. Error bars allow for the misfit.",
             "look",
         )
     elif marked.any():
-        yield Doubt("misfit", f"Unlike the rest: {_share(marked)}; check {_which(marked)}.", "note")
+        yield Doubt("misfit", f"Unlike the rest: {share(marked)}; check {which(marked)}.", "note")
 
 
 def _calibration(c: Calibration | None) -> Iterator[Doubt]:
@@ -308,22 +254,3 @@ _DISHONEST = {
         "Most errors are smaller than the bars say and some far larger: quote no single one.",
     ),
 }
-
-
-def _amount(value: float, p: Posterior) -> str:
-    return f"{value:.3g} {p.axis_units}".strip()
-
-
-def _share(marked: np.ndarray) -> str:
-    k, n = int(marked.sum()), len(marked)
-    percent = 100 * k / n
-    return (
-        f"{k} of {n} signals ({percent:.1f} %)" if percent < 10 else f"{k} of {n} signals ({percent:.0f} %)"
-    )
-
-
-def _which(marked: np.ndarray) -> str:
-    """The numbers of the first few signals marked."""
-    rows = np.flatnonzero(marked)
-    shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-    return f"signal{'s' if len(rows) > 1 else ''} {shown}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shapeshift.errors import ShapeshiftError
 
 Orientation = Literal["rows", "columns"]
+Kind = Literal["signal", "image"]
 
 # How many times its size a file may unpack to before it is taken for a bomb; the floor is above suspicion.
 _EXPANSION, _FLOOR = 100, 64 * 2**20
@@ -25,6 +26,8 @@ class Want(NamedTuple):
     axis: str | None = None
     orientation: Orientation | None = None
     single: bool = False  # one signal will do
+    kind: Kind = "signal"
+    image_shape: tuple[int, ...] | None = None  # of images that come flattened
 
 
 class Signals(NamedTuple):

@@ -15,7 +15,7 @@ from shapeshift.errors import ShapeshiftError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from shapeshift.data.carrier import Orientation
+    from shapeshift.data.carrier import Kind, Orientation
 
 # ending -> module with a function `read`; modules are loaded when a file asks for them
 _READERS = {
@@ -42,8 +42,10 @@ def open(
     axis: str | None = None,
     orientation: Orientation | None = None,
     single: bool = False,
+    kind: Kind = "signal",
+    image_shape: tuple[int, ...] | None = None,
 ) -> xr.DataArray:
-    """Read a stack of signals from a file.
+    """Read a stack of signals, or of images, from a file.
 
     Parameters
     ----------
@@ -59,13 +61,21 @@ def open(
         By default it is found out.
     single : bool
         Whether one signal will do, as for a model that was fitted before; a fit needs more.
+    kind : {"signal", "image"}
+        What one measurement is. Images are read from `(n, h, w)`, `(n, h, w, c)` or `(n, c, h, w)` of 2 to 4
+        channels, a map `(rows, columns, h, w)`, or flattened from `(n, h*w)`; the last two dimensions of a
+        NetCDF variable are an image's own.
+    image_shape : (h, w) or (c, h, w), optional
+        Of images that come flattened; by default they are square.
 
     Returns
     -------
     xarray.DataArray
-        `(signal, axis)`, or `(y, x, axis)` for a map: real numbers, a coordinate with its `units` along the
-        last dimension, and in `attrs` the `source`, the `reader` and, in `notes`, what was found out or
-        changed. Values are left as they are, missing ones included.
+        `(signal, axis)`, or `(y, x, axis)` for a map; of images `(signal, row, column)`, or `(y, x, row,
+        column)` for a map, `channel` before the rows where there are several: real numbers, a coordinate
+        with its `units` along the last dimension (for images, the last two), and in `attrs` the `source`, the
+        `reader` and, in `notes`, what was found out or changed. Values are left as they are, missing ones
+        included.
 
     Raises
     ------
@@ -83,12 +93,15 @@ def open(
     (('signal', 'energy'), 'eV')
     """
     from shapeshift.data.carrier import Want
+    from shapeshift.data.pictures import image_want
 
     if orientation not in (None, "rows", "columns"):
         raise ShapeshiftError(
             f"got the orientation {orientation!r}, needed 'rows' or 'columns': say what one signal is"
         )
-    path, want = Path(path), Want(array, axis, orientation, single)
+    path, want = Path(path), Want(array, axis, orientation, single, kind, image_shape)
+    if kind == "image":
+        want = image_want(want)
     reader = _reader(path)
     _check(path)
     try:

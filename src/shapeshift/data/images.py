@@ -149,7 +149,7 @@ def _unflattened(values: np.ndarray, image_shape: tuple[int, ...] | None) -> np.
         if rows * rows != size and size > TINY:
             raise ShapeshiftError(
                 f"got flattened images of {size} pixels, which is no square, needed their shape: "
-                "set image_shape=(h, w)."
+                "set image_shape=(h, w) (--image-shape h,w)."
             )
         image_shape = (rows, size // rows)
     shape = tuple(image_shape) if len(image_shape) == 3 else (1, *image_shape)

@@ -10,6 +10,7 @@ import xarray as xr
 from shapeshift.data import hdf
 from shapeshift.data.carrier import Signals, Want, label
 from shapeshift.data.naming import axis_like
+from shapeshift.data.pictures import images, labelled
 from shapeshift.data.selection import Entry, choose
 from shapeshift.errors import ShapeshiftError
 
@@ -58,6 +59,8 @@ def _read(data: xr.Dataset, want: Want, source: str) -> xr.DataArray:
     notes: list[str] = []
     entries = [_entry(str(name), data) for name in data.data_vars]
     chosen = data[choose(entries, want, source, notes).name]
+    if want.kind == "image":
+        return _images(chosen, want, source, notes)
     if chosen.ndim > 3:
         chosen = chosen.squeeze()
     dim, axis = _axis(chosen, data, want, source)
@@ -72,6 +75,13 @@ def _read(data: xr.Dataset, want: Want, source: str) -> xr.DataArray:
         units = str(axis.attrs.get("units", ""))
         signals = Signals(chosen.values, axis.values, str(axis.name), units, others, coords)
     return label(signals, want, source=source, reader="netcdf", notes=notes)
+
+
+def _images(chosen: xr.DataArray, want: Want, source: str, notes: list[str]) -> xr.DataArray:
+    """Images, whose last two dimensions are their own; flattened ones lose the coordinate along them."""
+    if chosen.ndim < 3:
+        return images(chosen.values, want, source=source, reader="netcdf", notes=notes)
+    return labelled(chosen, want, source, "netcdf", notes)
 
 
 def _entry(name: str, data: xr.Dataset) -> Entry:

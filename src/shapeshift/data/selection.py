@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shapeshift.data.carrier import Signals, Want, label, monotonic
 from shapeshift.data.naming import axis_like, split_units
+from shapeshift.data.pictures import Side, images
 from shapeshift.errors import ShapeshiftError
 
 _LISTED = 30  # names in a message
@@ -69,6 +70,9 @@ def from_entries(
     """
     notes: list[str] = []
     entry = choose(entries, want, source, notes)
+    if want.kind == "image":
+        values = _as_map(entry.read(), entries, notes)
+        return images(values, want, _sides(entries, texts), source=source, reader=reader, notes=notes)
     line = None if want.axis == "none" else _axis(entry, entries, want, source)
     values = _oriented(entry.read(), line, want, notes)
     values = _as_map(values, entries, notes)
@@ -88,10 +92,13 @@ def choose(entries: Sequence[Entry], want: Want, source: str, notes: list[str]) 
     stacks = [e for e in entries if e.is_numeric and len(e.shape) >= 2 and not e.is_line]
     if not stacks:
         return _no_stack(entries, want, source)
+    if want.kind == "image":
+        stacks = [e for e in stacks if len(e.shape) > 2] or stacks
     if len(stacks) == 1:
         chosen, why = stacks[0], "the only one of two or more dimensions"
     else:
-        with_axis = [e for e in stacks if _axis(e, entries, want, source, strict=False) is not None]
+        given = want.axis != "none"
+        with_axis = [e for e in stacks if given and _axis(e, entries, want, source, strict=False) is not None]
         if len(with_axis) != 1:
             raise ShapeshiftError(
                 f"{source}: got several arrays, {_listed(stacks)}, needed to know which one holds the "
@@ -187,14 +194,26 @@ def _oriented(values: NDArray, line: _Line | None, want: Want, notes: list[str])
 def _as_map(values: NDArray, entries: Sequence[Entry], notes: list[str]) -> NDArray:
     """Rows put back into the map that `map_shape` tells of."""
     told = [e for e in entries if e.name.rpartition("/")[2] == "map_shape" and e.kind in "iuf"]
-    if values.ndim != 2 or not told:
+    if values.ndim not in (2, 3) or not told:
         return values
     shape = tuple(int(size) for size in told[0].read().ravel())
     if len(shape) != 2 or shape[0] * shape[1] != len(values):
         notes.append(f"map_shape {shape} does not fit {len(values)} signals and was left aside")
         return values
     notes.append(f"map of {shape[0]} x {shape[1]} (map_shape)")
-    return values.reshape(*shape, -1)
+    return values.reshape(*shape, *values.shape[1:])
+
+
+def _sides(entries: Sequence[Entry], texts: Mapping[str, str]) -> list[Side]:
+    """Lines of numbers whose names say that they are an axis of images."""
+    named = {"row": "row", "rows": "row", "column": "column", "columns": "column"}
+    found = []
+    for e in entries:
+        short = e.name.rpartition("/")[2]
+        if short.lower() in named and e.kind in "iuf" and e.is_line:
+            units = e.units or texts.get(f"{short}_units", "") or texts.get("axis_units", "")
+            found.append(Side(named[short.lower()], e.read().ravel().astype(float), units))
+    return found
 
 
 def _heading(line: Entry, texts: Mapping[str, str]) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from shapeshift.data.carrier import Want, check_size, label, monotonic, refuse_repeats
 from shapeshift.data.layout import Table, arrange
+from shapeshift.data.pictures import images
 from shapeshift.errors import ShapeshiftError
 
 _COMMENTS = ("#", "%", "!", "//")
@@ -77,6 +78,8 @@ def read(path: Path, want: Want) -> xr.DataArray:
     if passed > 0:
         notes.append(f"{passed} lines of text at the top passed over")
     signals = arrange(table, want, notes, path.name)
+    if want.kind == "image":
+        return images(signals.values, want, source=path.name, reader="text", notes=notes)
     return label(signals, want, source=path.name, reader="text", notes=notes)
 
 

@@ -118,6 +118,6 @@ class Posterior:
         for name in ("shift", "shift_sd", "rival_shift"):
             pair = columns.pop(name)
             for k, axis in enumerate(self.axis_name.split(", ")):
-                out[f"{name}_{axis}"] = pair[:, k]
-                units[f"{name}_{axis}"] = self.axis_units
+                along = f"{name.removesuffix('_sd')}_{axis}{'_sd' * name.endswith('_sd')}"
+                out[along], units[along] = pair[:, k], self.axis_units
         return out

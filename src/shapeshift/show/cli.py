@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from shapeshift.show.choices import check_nuisance, check_shape, check_warps, options_of, reading_of
 from shapeshift.show.terminal import Commands, log, show, watched
 
 app = typer.Typer(
@@ -14,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Tells where from what in stacks of signals: how far each is shifted, and its shape.",
+    help="Tells where from what in stacks of signals or images: how each is moved or turned, and its shape.",
 )
 
 Data = Annotated[
@@ -32,6 +33,16 @@ AxisName = Annotated[
 Orientation = Annotated[
     Literal["rows", "columns"] | None, typer.Option(help="What one signal is; found out by default.")
 ]
+Kind = Annotated[Literal["signal", "image"], typer.Option(help="What one measurement is.")]
+KindOfModel = Annotated[
+    Literal["signal", "image"] | None, typer.Option(help="What one measurement is; by default as in the fit.")
+]
+ImageShape = Annotated[
+    str | None,
+    typer.Option(
+        callback=check_shape, metavar="ROWS,COLUMNS", help="Of images that come flattened; else square."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there, once the new is complete.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 FigureFormat = Annotated[
@@ -45,17 +56,6 @@ def _print_version(asked: bool) -> None:
 
         typer.echo(__version__)
         raise typer.Exit
-
-
-def _names(nuisance: str) -> tuple[str, ...]:
-    return () if nuisance == "none" else tuple(name.strip() for name in nuisance.split(","))
-
-
-def _check_nuisance(given: str | None) -> str | None:
-    wrong = set(_names(given or "none")) - {"gain", "offset", "baseline"}
-    if wrong:
-        raise typer.BadParameter(f"got {', '.join(sorted(wrong))!r}, needed gain, offset, baseline or none.")
-    return given
 
 
 @app.callback()
@@ -90,13 +90,16 @@ def info(
     array: Array = None,
     axis: AxisName = None,
     orientation: Orientation = None,
+    kind: Kind = "signal",
+    image_shape: ImageShape = None,
     json: Json = False,
 ) -> None:
     """What is in a file: dimensions, axis, units, range, noise, and what was found out by itself."""
     from shapeshift.data.files import open as open_signals
     from shapeshift.show.info import describe
 
-    show(describe(open_signals(data, array=array, axis=axis, orientation=orientation)), as_json=json)
+    reading = reading_of(kind, array=array, axis=axis, orientation=orientation, image_shape=image_shape)
+    show(describe(open_signals(data, **reading)), as_json=json)
 
 
 @app.command()
@@ -106,25 +109,45 @@ def fit(
     array: Array = None,
     axis: AxisName = None,
     orientation: Orientation = None,
+    kind: Kind = "signal",
+    image_shape: ImageShape = None,
     n_latent: Annotated[int, typer.Option(min=1, help="Shape latents; those not needed collapse.")] = 2,
     decoder: Annotated[
         Literal["template", "coordinate"], typer.Option(help="The fast one, or the article's.")
     ] = "template",
+    encoder: Annotated[
+        Literal["dense", "conv"] | None, typer.Option(help="Of images: fully connected (default) or not.")
+    ] = None,
     likelihood: Annotated[
-        Literal["gaussian", "student-t", "poisson", "bernoulli", "continuous-bernoulli"],
-        typer.Option(help="Kind of noise."),
-    ] = "gaussian",
-    warps: Annotated[Literal["shift", "none"], typer.Option(help="none is the ordinary VAE.")] = "shift",
+        Literal["auto", "gaussian", "student-t", "poisson", "bernoulli", "continuous-bernoulli"],
+        typer.Option(help="Kind of noise; auto finds out."),
+    ] = "auto",
+    warps: Annotated[
+        str | None,
+        typer.Option(
+            callback=check_warps,
+            metavar="NAMES",
+            help="What may move a pattern: shift (default); of images any of rotation,shift,scale, by "
+            "default rotation,shift. none is the ordinary VAE.",
+        ),
+    ] = None,
+    rotation_sd: Annotated[
+        float | None, typer.Option(help="Prior sd of an image's rotation, degrees; found out by default.")
+    ] = None,
     shift_sd: Annotated[
         float | None, typer.Option(help="Prior sd of the shift, axis units; found out by default.")
     ] = None,
+    scale_sd: Annotated[
+        float | None, typer.Option(help="Prior sd of an image's log scale; found out by default.")
+    ] = None,
     zero: Annotated[
-        Literal["reference", "peak", "centroid"], typer.Option(help="What shift 0 means.")
-    ] = "reference",
+        Literal["reference", "peak", "centroid"] | None,
+        typer.Option(help="What shift 0 of signals means: reference (default), peak or centroid."),
+    ] = None,
     nuisance: Annotated[
         str | None,
         typer.Option(
-            callback=_check_nuisance,
+            callback=check_nuisance,
             metavar="NAMES",
             help="What each signal has of its own, of gain,offset,baseline; or none; found out by default.",
         ),
@@ -143,24 +166,29 @@ def fit(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Fit a model: shifts with error bars, shapes, and a report."""
-    _set_up()
-    from shapeshift.show.tasks import fit_file
-
-    options = {
+    """Fit a model: shifts or poses with error bars, shapes, and a report."""
+    reading = reading_of(kind, array=array, axis=axis, orientation=orientation, image_shape=image_shape)
+    given = {
         "n_latent": n_latent,
-        "warps": () if warps == "none" else (warps,),
+        "image_shape": image_shape,
+        "warps": warps,
         "decoder": decoder,
+        "encoder": encoder,
         "likelihood": likelihood,
+        "rotation_sd": rotation_sd,
         "shift_sd": shift_sd,
+        "scale_sd": scale_sd,
         "zero": zero,
-        "nuisance": None if nuisance is None else _names(nuisance),
-        "normalise": None if normalise == "none" else normalise,
+        "nuisance": nuisance,
+        "normalise": normalise,
         "epochs": epochs,
         "progress": watched() if progress is None else progress,
         "random_state": seed,
     }
-    reading = _reading(array, axis, orientation)
+    options = options_of(kind, given)
+    _set_up()
+    from shapeshift.show.tasks import fit_file
+
     show(fit_file(data, out, options, reading, format=format, force=force), as_json=json)
 
 
@@ -172,14 +200,16 @@ def transform(
     array: Array = None,
     axis: AxisName = None,
     orientation: Orientation = None,
+    kind: KindOfModel = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Shifts and shapes of new signals, by a model fitted before."""
+    """Shifts, or poses, and shapes of new signals or images, by a model fitted before."""
     _set_up()
     from shapeshift.show.tasks import transform_file
 
-    show(transform_file(run, data, out, _reading(array, axis, orientation), force=force), as_json=json)
+    reading = reading_of(kind, array=array, axis=axis, orientation=orientation)
+    show(transform_file(run, data, out, reading, force=force), as_json=json)
 
 
 @app.command()
@@ -190,14 +220,16 @@ def report(
     array: Array = None,
     axis: AxisName = None,
     orientation: Orientation = None,
+    kind: KindOfModel = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """The report on signals, by a model fitted before."""
+    """The report on signals or images, by a model fitted before."""
     _set_up()
     from shapeshift.show.tasks import report_file
 
-    show(report_file(run, data, out, _reading(array, axis, orientation), force=force), as_json=json)
+    reading = reading_of(kind, array=array, axis=axis, orientation=orientation)
+    show(report_file(run, data, out, reading, force=force), as_json=json)
 
 
 @app.command()
@@ -214,12 +246,8 @@ def compare(
     _set_up()
     from shapeshift.show.race import compare_file
 
-    reading = _reading(array, axis, orientation)
+    reading = reading_of("signal", array=array, axis=axis, orientation=orientation)
     compare_file(data, reading, n_latent=n_latent, seed=seed, as_json=json)
-
-
-def _reading(array: str | None, axis: str | None, orientation: str | None) -> dict[str, Any]:
-    return {"array": array, "axis": axis, "orientation": orientation}
 
 
 def _set_up() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from shapeshift.show import style
+from shapeshift.show.figures_manifold import image_manifold, inhabited, latent_ticks
 from shapeshift.show.labels import label, number
 from shapeshift.show.tiles import tiles
 
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 @style.styled
 def manifold(m: Any, n: int = 10, *, p: Posterior | None = None, ax: Axes | None = None) -> Figure:
-    """Curves the model makes over a grid of shape latents, all at shift 0 and on one scale.
+    """Curves, or images, the model makes over a grid of shape latents, all at pose 0 and on one scale.
 
     Parameters
     ----------
-    m : ShiftVAE
+    m : ShiftVAE or ImageVAE
         A fitted model.
     n : int
         Curves along each latent.
@@ -39,6 +40,8 @@ def manifold(m: Any, n: int = 10, *, p: Posterior | None = None, ax: Axes | None
     -------
     matplotlib.figure.Figure
     """
+    if hasattr(m, "raster_"):
+        return image_manifold(m, n, p=p, ax=ax)
     drawn = m.manifold(n)
     values = np.asarray(drawn, dtype=float).reshape(-1, n, drawn.shape[-1])
     figure, ax = style.one(ax, style.DOUBLE * 0.66, style.DOUBLE * (0.1 + 0.54 * len(values) / n))
@@ -47,9 +50,9 @@ def manifold(m: Any, n: int = 10, *, p: Posterior | None = None, ax: Axes | None
     mean = values[near].mean(0)
     peak = float(m.axis_[np.abs(mean - np.median(mean)).argmax()])
     low, high = tiles(ax, values, m.axis_, mark=peak, strong=near)
-    _latent_ticks(ax.xaxis, drawn, names[-1], n)
+    latent_ticks(ax.xaxis, drawn, names[-1], n)
     if len(names) > 1:
-        _latent_ticks(ax.yaxis, drawn, names[0], n)
+        latent_ticks(ax.yaxis, drawn, names[0], n)
     else:
         ax.set_yticks([])
     ax.set_title(_scale(m, low, high, peak), fontsize=7)
@@ -124,39 +127,6 @@ def _scale(m: Any, low: float, high: float, peak: float) -> str:
         f"signal from {heights[0]} to {heights[1]} (arb. units);\n"
         f"grey line at {ends[2]}, the same place everywhere"
     )
-
-
-def inhabited(drawn: Any, p: Posterior) -> NDArray[np.bool_]:
-    """Which curves of a manifold stand for a signal: one whose latents lie within a step, or two of their sd.
-
-    All of them, where none does.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> import xarray as xr
-    >>> drawn = xr.DataArray(np.zeros((3, 5)), dims=["z1", "x"], coords={"z1": [-1.0, 0.0, 1.0]})
-    >>> p = SimpleNamespace(z=np.array([[-0.8]]), z_sd=np.array([[0.1]]))
-    >>> inhabited(drawn, p).tolist()
-    [True, True, False]
-    """
-    close = []
-    for name in map(str, drawn.dims[:-1]):
-        at, k = drawn.coords[name].values, int(name.removeprefix("z")) - 1
-        step = np.max(np.diff(at), initial=0.0)
-        reach = np.maximum(step, 2 * p.z_sd[:, k])
-        close.append((np.abs(p.z[:, k, None] - at) <= reach[:, None]).astype(np.float32))
-    found = close[0].any(0) if len(close) == 1 else close[0].T @ close[1] > 0
-    return found if found.any() else np.ones_like(found)
-
-
-def _latent_ticks(axis: Any, drawn: Any, name: str, n: int) -> None:
-    """The latents' values along the grid."""
-    if name in drawn.coords:
-        at = np.arange(n) if n <= 12 else np.linspace(0, n - 1, 5).round().astype(int)
-        values = drawn.coords[name].values
-        axis.set_ticks(at, [f"{values[i]:.1f}".replace("-", "−") for i in at])
-    axis.set_label_text(label(name, "prior sd"))
 
 
 def _settled(losses: list[NDArray]) -> tuple[float, float]:

@@ -8,9 +8,20 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from shapeshift.analysis.poses import all_round, of_images
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
-from shapeshift.show.labels import label, limits, literal, quantity, shift_label, spread
+from shapeshift.show.labels import (
+    by_shift,
+    first_pose,
+    label,
+    layout_of,
+    limits,
+    literal,
+    quantity,
+    shift_label,
+    spread,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +48,7 @@ def shift_histogram(p: Posterior) -> Figure:
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.34)
     sorted_ax, count_ax, sd_ax = figure.subplots(1, 3, width_ratios=(1.5, 1, 1.2))
     count_ax.sharey(sorted_ax)
-    order = np.argsort(p.shift, kind="stable")
+    order = by_shift(p)
     rows = spread(len(order), 2000)
     _with_error(sorted_ax, rows + 1, p.shift[order[rows]], p.shift_sd[order[rows]])
     sorted_ax.set(xlabel="signal, sorted by shift (count)", ylabel=shift_label(p), xlim=(0, len(order) + 1))
@@ -51,14 +62,15 @@ def shift_histogram(p: Posterior) -> Figure:
 
 
 @style.styled
-def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
+def map(p: Posterior, what: str | None = None, *, ax: Axes | None = None) -> Figure:
     """A quantity at its place: signals that were measured on a two-dimensional map.
 
     Parameters
     ----------
     p : Posterior
-    what : str
-        "shift", "z1", "z2", ..., or "gain", or one of these with "_sd"; "noise_sd", "log_evidence".
+    what : str, optional
+        "shift" (the default), "z1", "z2", ..., or "gain", or one of these with "_sd"; "noise_sd",
+        "log_evidence". Of images, in place of the shift: "rotation", "shift_row", "shift_column", "scale".
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -70,7 +82,7 @@ def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
     ShapeshiftError
         If the signals are no map, or there is no such quantity.
     """
-    layout = p.to_dataset()["shift"]
+    layout, what = layout_of(p), what or first_pose(p)
     if layout.ndim != 2:
         raise ShapeshiftError(
             f"got signals with the dimensions {tuple(layout.dims)}, needed a map of two: use plot.sequence"
@@ -86,8 +98,7 @@ def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
     image = ax.imshow(
         values.reshape(layout.shape),
         extent=(left, right, bottom, top),
-        cmap=style.QUANTITY,
-        norm=_scale(values, what),
+        **_scale(values, what),
         origin="lower",
         aspect="equal" if _alike(layout, str(y), str(x)) else "auto",
     )
@@ -101,13 +112,13 @@ def map(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
 
 
 @style.styled
-def sequence(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Figure:
+def sequence(p: Posterior, what: str | None = None, *, ax: Axes | None = None) -> Figure:
     """A quantity against the signals' order, with error bars; flagged signals are marked.
 
     Parameters
     ----------
     p : Posterior
-    what : str
+    what : str, optional
         As in `map`.
     ax : matplotlib.axes.Axes, optional
 
@@ -115,7 +126,7 @@ def sequence(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Fi
     -------
     matplotlib.figure.Figure
     """
-    values, sd, text = quantity(p, what)
+    values, sd, text = quantity(p, what or first_pose(p))
     figure, ax = style.one(ax, style.DOUBLE, style.DOUBLE * 0.3)
     at, at_label = _order(p)
     ax.errorbar(
@@ -132,14 +143,14 @@ def sequence(p: Posterior, what: str = "shift", *, ax: Axes | None = None) -> Fi
 
 @style.styled
 def latent(
-    p: Posterior, color: Any = "shift", *, color_label: str | None = None, ax: Axes | None = None
+    p: Posterior, color: Any = None, *, color_label: str | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Shape latents, one mark a signal: z2 against z1, or z1 against the shift where there is only one.
+    """Shape latents, one mark a signal: z2 against z1, or z1 against the pose where there is only one.
 
     Parameters
     ----------
     p : Posterior
-    color : str, array (n,) or DataArray (n,)
+    color : str, array (n,) or DataArray (n,), optional
         What the colour tells: a quantity as in `map`, or numbers of your own.
     color_label : str, optional
         What the colour bar says; needed with a plain array.
@@ -154,16 +165,16 @@ def latent(
     ShapeshiftError
         If `color` is not one number for every signal.
     """
+    color = first_pose(p) if color is None else color
     values, text = _colour(p, color, color_label)
     down, _, down_label = quantity(p, "z2" if p.z.shape[1] > 1 else "z1")
-    across, _, across_label = quantity(p, "z1" if p.z.shape[1] > 1 else "shift")
+    across, _, across_label = quantity(p, "z1" if p.z.shape[1] > 1 else first_pose(p))
     figure, ax = style.one(ax, style.SINGLE, style.SINGLE * 0.8)
-    low, high = limits(values, 1, 99)
     order = np.random.default_rng(0).permutation(len(values))  # no colour lies on top of the others
     size = float(np.clip(6000 / len(values), 2.5, 14))
     marks = ax.scatter(
-        across[order], down[order], c=values[order], cmap=style.QUANTITY, s=size,
-        vmin=low, vmax=high, alpha=0.8, linewidths=0, rasterized=len(values) > _MANY,
+        across[order], down[order], c=values[order], s=size, **_mark_scale(values, color),
+        alpha=0.8, rasterized=len(values) > _MANY,
     )  # fmt: skip
     ax.set(xlabel=across_label, ylabel=down_label)
     marks_bar = marks if np.isfinite(values).any() else None
@@ -218,20 +229,34 @@ def _colour(p: Posterior, color: Any, text: str | None) -> tuple[NDArray, str]:
         values, _, named = quantity(p, color)
         return values, text or named
     values = np.asarray(color, dtype=float).ravel()
-    if values.shape != p.shift.shape:
+    if len(values) != len(p.z):
         raise ShapeshiftError(
-            f"got {values.size} numbers for the colour, needed {p.shift.size}: one for every signal"
+            f"got {values.size} numbers for the colour, needed {len(p.z)}: one for every signal"
         )
     attrs = getattr(color, "attrs", {})
     return values, text or label(str(getattr(color, "name", None) or "colour"), attrs.get("units", ""))
 
 
-def _scale(values: NDArray, what: str) -> Normalize:
+def _mark_scale(values: NDArray, what: Any) -> dict[str, Any]:
+    """Colours of marks, for 98 % of the values; pale ones of the cyclic map get an edge to stand on paper."""
+    if isinstance(what, str) and what == "rotation" and all_round(values):
+        return angles() | {"linewidths": 0.25, "edgecolors": style.GREY}
+    return {"cmap": style.QUANTITY, "norm": Normalize(*limits(values, 1, 99)), "linewidths": 0}
+
+
+def angles() -> dict[str, Any]:
+    """Colours of angles that lie to all sides."""
+    return {"cmap": style.CYCLIC, "norm": Normalize(-180, 180)}
+
+
+def _scale(values: NDArray, what: str) -> dict[str, Any]:
     """Colours for 99 % of the values; logarithmic for an sd or a gain that spans more than a factor of 10."""
+    if what == "rotation" and all_round(values):
+        return angles()
     low, high = limits(values, 0.5, 99.5)
     if (what == "gain" or what.endswith("_sd")) and 0 < 10 * low < high:
-        return LogNorm(low, high)
-    return Normalize(low, high)
+        return {"cmap": style.QUANTITY, "norm": LogNorm(low, high)}
+    return {"cmap": style.QUANTITY, "norm": Normalize(low, high)}
 
 
 def _edge(layout: Any, dim: Any) -> tuple[float, float, str]:
@@ -264,9 +289,9 @@ def _height(layout: Any, left: float, right: float, bottom: float, top: float) -
 
 def _order(p: Posterior) -> tuple[NDArray, str]:
     """Where the signals stand in a sequence: their coordinate where there is one, else their number."""
-    layout = p.to_dataset()["shift"]
+    layout = layout_of(p)
     if layout.ndim == 1 and layout.dims[0] in layout.coords:
         coordinate = layout.coords[layout.dims[0]]
         if np.issubdtype(coordinate.dtype, np.number):
             return coordinate.values, label(str(layout.dims[0]), coordinate.attrs.get("units", ""))
-    return np.arange(layout.size), literal("signal (number)")
+    return np.arange(layout.size), literal("image (number)" if of_images(p) else "signal (number)")

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 
 from shapeshift.show import style
-from shapeshift.show.labels import curves, limits, shift_label, spread
+from shapeshift.show.labels import by_shift, curves, limits, shift_label, spread
 from shapeshift.show.tiles import corner_ticks, tiles
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def alignment(X: Any, aligned: Any, p: Posterior, *, x: ArrayLike | None = None)
     matplotlib.figure.Figure
     """
     before, after = curves(X, x=x), curves(aligned, x=x)
-    order = np.argsort(p.shift, kind="stable")
+    order = by_shift(p)
     rows = np.random.default_rng(0).permutation(order[spread(len(order), 150)])
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.38)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -118,7 +118,7 @@ def heatmap(X: Any, aligned: Any, p: Posterior, *, x: ArrayLike | None = None) -
     matplotlib.figure.Figure
     """
     before, after = curves(X, x=x), curves(aligned, x=x)
-    order = np.argsort(p.shift, kind="stable")
+    order = by_shift(p)
     rows = order[spread(len(order), 1200)]
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.45)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -148,7 +148,7 @@ def residuals(X: Any, reconstruction: Any, p: Posterior, *, x: ArrayLike | None 
     """
     c = curves(X, x=x)
     left = standardised(c.values, curves(reconstruction, x=x).values, p.noise_sd)
-    order = np.argsort(p.shift, kind="stable")
+    order = by_shift(p)
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.42)
     image_ax, count_ax = figure.subplots(1, 2, width_ratios=(1.25, 1))
     rows = order[spread(len(order), 1200)]

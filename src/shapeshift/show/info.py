@@ -18,7 +18,8 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
     Parameters
     ----------
     X : xarray.DataArray
-        Signals as `shapeshift.open` returns them: the last dimension is their axis.
+        Signals as `shapeshift.open` returns them: the last dimension is their axis. Or images, which it marks
+        as such.
 
     Returns
     -------
@@ -33,6 +34,8 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
     >>> found["signals"], found["dims"], found["axis"]["first"], round(found["noise_sd"], 2)
     (200, {'signal': 200, 'x': 100}, -12.0, 0.05)
     """
+    if X.attrs.get("kind") == "image":
+        return describe_images(X)
     rows = np.asarray(X.values, dtype=float).reshape(-1, X.shape[-1])
     return {
         "source": X.attrs.get("source", ""),
@@ -46,8 +49,42 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
     }
 
 
-def _axis(X: xr.DataArray) -> dict[str, Any]:
-    name = X.dims[-1]
+def describe_images(X: xr.DataArray) -> dict[str, Any]:
+    """The same of images: rows, columns and channels in place of the axis.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> found = describe_images(xr.DataArray(np.zeros((5, 8, 9)), dims=("signal", "row", "column")))
+    >>> found["images"], found["rows"]["pixels"], found["columns"]["units"]
+    (5, 8, 'pixel')
+    """
+    channels = X.sizes[X.dims[-3]] if X.ndim > 2 and str(X.dims[-3]) == "channel" else 1
+    values = np.asarray(X.values, dtype=float)
+    planes = values.reshape(-1, channels * values.shape[-2] * values.shape[-1])
+    return {
+        "source": X.attrs.get("source", ""),
+        "reader": X.attrs.get("reader", ""),
+        "images": len(planes),
+        "dims": {str(name): size for name, size in X.sizes.items()},
+        "rows": _side(X, X.dims[-2]),
+        "columns": _side(X, X.dims[-1]),
+        "channels": channels,
+        "values": _values(planes),
+        **_noise(planes[np.isfinite(planes).all(axis=1)]),
+        "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note],
+    }
+
+
+def _side(X: xr.DataArray, name: Any) -> dict[str, Any]:
+    if name not in X.coords:
+        return {"name": str(name), "units": "pixel", "first": 0.0, "last": X.sizes[name] - 1.0, "step": 1.0,
+                "uniform": True, "pixels": X.sizes[name]}  # fmt: skip
+    return _axis(X, name) | {"pixels": X.sizes[name]}
+
+
+def _axis(X: xr.DataArray, name: Any = None) -> dict[str, Any]:
+    name = X.dims[-1] if name is None else name
     along = np.asarray(X[name].values, dtype=float)
     steps = np.diff(along)
     return {

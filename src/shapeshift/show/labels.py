@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from shapeshift.analysis.poses import columns_of, of_images
 from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
@@ -106,9 +107,7 @@ def quantity(p: Posterior, name: str) -> tuple[NDArray[np.float64], NDArray[np.f
         return p.z[:, k], p.z_sd[:, k], label(name, "prior sd")
     if name.removesuffix("_sd") in latents:
         return p.z_sd[:, latents[name.removesuffix("_sd")]], None, label(f"sd of {name[:-3]}", "prior sd")
-    plain: dict[str, tuple[NDArray, NDArray | None, str]] = {
-        "shift": (p.shift, p.shift_sd, shift_label(p)),
-        "shift_sd": (p.shift_sd, None, shift_label(p, "sd of shift")),
+    plain = _poses(p) | {
         "gain": (p.gain, p.gain_sd, "gain"),
         "gain_sd": (p.gain_sd, None, "sd of gain"),
         "noise_sd": (p.noise_sd, None, label("noise sd", "units of the signal")),
@@ -118,6 +117,46 @@ def quantity(p: Posterior, name: str) -> tuple[NDArray[np.float64], NDArray[np.f
         known = ", ".join([*plain, *latents])
         raise ShapeshiftError(f"got the quantity {name!r}, needed one of {known}: pass one of these names")
     return plain[name]
+
+
+def _poses(p: Posterior) -> dict[str, tuple[NDArray, NDArray | None, str]]:
+    """Where the pattern is: of signals its shift; of images whatever moves it."""
+    if not of_images(p):
+        of_sd = (p.shift_sd, None, shift_label(p, "sd of shift"))
+        return {"shift": (p.shift, p.shift_sd, shift_label(p)), "shift_sd": of_sd}
+    out: dict[str, tuple[NDArray, NDArray | None, str]] = {}
+    for name, (values, bars, units) in columns_of(p).items():
+        words = name.replace("_", " along ")
+        out[name] = values, bars, label(words, units)
+        out[f"{name}_sd"] = bars, None, label(f"sd of {words}", units)
+    return out
+
+
+def first_pose(p: Posterior) -> str:
+    """The quantity that tells where a pattern is, where one is to be chosen; "z1" where nothing moves."""
+    return next(iter(columns_of(p)), "z1") if of_images(p) else "shift"
+
+
+def by_shift(p: Posterior) -> NDArray[np.intp]:
+    """The order of signals by their shift.
+
+    Raises
+    ------
+    ShapeshiftError
+        If these are images, which have two shifts.
+    """
+    if of_images(p):
+        raise ShapeshiftError(
+            "got the posterior of images, needed that of signals: use plot.views, plot.displacements, "
+            "plot.rotations or plot.scales"
+        )
+    return np.argsort(p.shift, kind="stable")
+
+
+def layout_of(p: Posterior) -> Any:
+    """A DataArray of one value a signal, with the dimensions and coordinates of their map or series."""
+    data = p.to_dataset()
+    return data["shift"] if "shift" in data else data["noise_sd"]
 
 
 def spread(n: int, most: int) -> NDArray[np.intp]:

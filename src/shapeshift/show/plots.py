@@ -1,6 +1,7 @@
 """Every figure of the package: each function returns a matplotlib Figure and shows nothing by itself."""
 
 from shapeshift.show.figures_fit import components, loss, manifold
+from shapeshift.show.figures_images import displacements, error_bars, images, rotations, scales, views
 from shapeshift.show.figures_posterior import latent, map, sequence, shift_histogram
 from shapeshift.show.figures_property import property
 from shapeshift.show.figures_signals import alignment, heatmap, residuals, signals
@@ -12,7 +13,10 @@ __all__ = [
     "alignment",
     "calibration",
     "components",
+    "displacements",
+    "error_bars",
     "heatmap",
+    "images",
     "latent",
     "latents_against",
     "loss",
@@ -20,8 +24,11 @@ __all__ = [
     "map",
     "property",
     "residuals",
+    "rotations",
     "save",
+    "scales",
     "sequence",
     "shift_histogram",
     "signals",
+    "views",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,14 @@ import xarray as xr
 import shapeshift
 from shapeshift.analysis.collapse import active_latents
 from shapeshift.analysis.doubts import doubts
+from shapeshift.analysis.poses import of_images
 from shapeshift.data.coordinates import as_stack
 from shapeshift.show import plots
 from shapeshift.show.labels import label, spread
 from shapeshift.show.page import Fact, Page, Picture, Section, write_page
+from shapeshift.show.report_images import image_page
+from shapeshift.show.report_words import name_of, short, time_row
+from shapeshift.show.selection import some_of
 
 if TYPE_CHECKING:
     from shapeshift.analysis.baselines import Decomposition
@@ -43,10 +46,10 @@ def write_report(
 
     Parameters
     ----------
-    m : ShiftVAE
+    m : ShiftVAE or ImageVAE
         The fitted model.
-    X : array (n, length) or DataArray
-        Signals; a map where they form one.
+    X : array or DataArray
+        Signals or images; a map where they form one.
     p : Posterior
         `m.posterior(X)`.
     path : path
@@ -71,6 +74,9 @@ def write_report(
     ShapeshiftError
         If `X` and `p` do not belong together, or the format is none of these.
     """
+    if of_images(p):
+        page = image_page(m, X, p, title)
+        return write_page(page, Path(path), figures=Path(figures) if figures else None, format=format)
     found = doubts(m, X, p, calibration=calibration)
     sample, some = _sample(m, X, p)
     sections = [
@@ -88,14 +94,13 @@ def write_report(
     ]
     filled = tuple(s for s in sections if s.pictures or s.facts or s.rows or s.options)
     page = Page(
-        title or _name(X), _lead(m, X), found, filled, foot=f"Written by shapeshift {shapeshift.__version__}."
+        title or name_of(X),
+        _lead(m, X),
+        found,
+        filled,
+        foot=f"Written by shapeshift {shapeshift.__version__}.",
     )
     return write_page(page, Path(path), figures=Path(figures) if figures else None, format=format)
-
-
-def _name(X: Any) -> str:
-    source = str(getattr(X, "attrs", {}).get("source", ""))
-    return Path(source).name or "Shifts and shapes"
 
 
 def _lead(m: Any, X: Any) -> str:
@@ -118,10 +123,7 @@ def _sample(m: Any, X: Any, p: Posterior) -> tuple[xr.DataArray, Posterior]:
         stack.values[rows], dims=("signal", m.axis_name_), coords=coords, name=getattr(X, "name", None)
     )
     sample.attrs = dict(getattr(X, "attrs", {}))
-    taken = {
-        f.name: getattr(p, f.name)[rows] for f in fields(p) if isinstance(getattr(p, f.name), np.ndarray)
-    }
-    return sample, replace(p, **taken)
+    return sample, some_of(p, rows)
 
 
 def _facts(m: Any, p: Posterior) -> Iterator[Fact]:
@@ -129,12 +131,12 @@ def _facts(m: Any, p: Posterior) -> Iterator[Fact]:
     units = m.axis_units_ or f"units of {m.axis_name_}"
     if m.shift_sd_ > 0:
         low, high = np.nanmin(p.shift), np.nanmax(p.shift)
-        yield Fact("shifts from ... to", f"{_short(low)} ... {_short(high)}", units)
-        yield Fact("sd of the shifts", _short(np.nanstd(p.shift)), units)
-        yield Fact("median error bar of a shift", _short(np.nanmedian(p.shift_sd), 2), units)
+        yield Fact("shifts from ... to", f"{short(low)} ... {short(high)}", units)
+        yield Fact("sd of the shifts", short(np.nanstd(p.shift)), units)
+        yield Fact("median error bar of a shift", short(np.nanmedian(p.shift_sd), 2), units)
     activity = active_latents(p)
     yield Fact("latents that carry shape", f"{int(activity.n_active)} of {len(activity.active)}")
-    yield Fact("median noise sd", _short(np.nanmedian(p.noise_sd), 2), "units of the signal")
+    yield Fact("median noise sd", short(np.nanmedian(p.noise_sd), 2), "units of the signal")
     flagged = int(np.sum(np.asarray(p.flags) != ""))
     yield Fact("flagged signals", f"{flagged} of {len(p.flags)}")
 
@@ -161,8 +163,7 @@ def _fitted(m: Any, X: Any) -> Iterator[tuple[str, str]]:
         yield "zero", m.zero_
         yield "prior of the shift", f"normal, sd {m.shift_sd_:.4g} {m.axis_units_}".strip()
     yield "solved for in each signal", ", ".join(m.nuisance_) or _NOTHING
-    epochs = len(m.history_.to_frame())
-    yield "time", f"{m.fit_seconds_:.1f} s, {epochs} epochs; {_ENDED.get(m.history_.stopped, 'ended')}"
+    yield time_row(m)
 
 
 _NOTHING = "nothing: every difference of height and background is part of the shape"
@@ -183,14 +184,6 @@ def _trust(c: Calibration | None) -> Iterator[tuple[str, str]]:
     yield "leak", f"{100 * c.leak:.2g} % of the spread of a shape latent comes from a move"
     if c.leak_back is not None:
         yield "leak back", f"{100 * c.leak_back:.2g} % of the squared error of a shift comes from the shape"
-
-
-_ENDED = {
-    "finished": "all epochs done",
-    "patience": "stopped when the held-out loss no longer fell",
-    "interrupted": "stopped by hand",
-    "not finite": "stopped because the loss was no longer a number",
-}
 
 
 def _drawn(some: Posterior, p: Posterior) -> str:
@@ -323,7 +316,3 @@ def _linear(decompositions: Sequence[Decomposition]) -> Iterator[Picture]:
             "A linear decomposition needs many components for one feature that moves, and none of them "
             "is the feature.",
         )
-
-
-def _short(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}g}".replace("-", "−")

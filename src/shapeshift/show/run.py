@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from shapeshift.analysis.poses import columns_of, of_images
 from shapeshift.show import toml
+from shapeshift.show.labels import layout_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from shapeshift.analysis.calibration import Calibration
     from shapeshift.fit.estimators import ShiftVAE
+    from shapeshift.fit.images import ImageVAE
     from shapeshift.fit.posterior import Posterior
 
 Format = Literal["png", "svg", "pdf"]
@@ -31,7 +34,7 @@ _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "xarray", "safetensors"
 
 def write_run(
     folder: Path,
-    m: ShiftVAE,
+    m: ShiftVAE | ImageVAE,
     X: xr.DataArray,
     p: Posterior,
     *,
@@ -49,10 +52,10 @@ def write_run(
     ----------
     folder : pathlib.Path
         An empty folder, as `new_folder` of `shapeshift.show.place` gives it.
-    m : ShiftVAE
+    m : ShiftVAE or ImageVAE
         The fitted model.
     X : xarray.DataArray
-        The signals it was fitted to.
+        The signals or images it was fitted to.
     p : Posterior
         Theirs.
     calibration : Calibration, optional
@@ -99,18 +102,31 @@ def table(p: Posterior, *, gain: bool = False) -> pd.DataFrame:
     -------
     pandas.DataFrame
         `index` and what else names the signals, or the coordinates of a map; then shift, shift_sd (axis
-        units), z1 ..., z1_sd ... (prior sd), with `gain` gain and gain_sd, noise_sd (units of the signals),
-        log_evidence (nat) and flags.
+        units), or what moves images: rotation, rotation_sd (degrees), shift_row, shift_row_sd, ... (axis
+        units), scale, scale_sd; z1 ..., z1_sd ... (prior sd), with `gain` gain and gain_sd, noise_sd
+        (units of the signals), log_evidence (nat) and flags.
     """
     import pandas as pd
 
-    columns: dict[str, Any] = dict(_places(p.to_dataset()["shift"]))
-    columns |= {"shift": p.shift, "shift_sd": p.shift_sd}
+    columns: dict[str, Any] = dict(_places(layout_of(p)))
+    for name, (values, bars, _) in columns_of(p).items():
+        columns |= {name: values, f"{name}_sd": bars}
     columns |= {f"z{k + 1}": values for k, values in enumerate(p.z.T)}
     columns |= {f"z{k + 1}_sd": values for k, values in enumerate(p.z_sd.T)}
+    columns |= _classes(p)
     columns |= {"gain": p.gain, "gain_sd": p.gain_sd} if gain else {}
     columns |= {"noise_sd": p.noise_sd, "log_evidence": p.log_evidence, "flags": p.flags}
     return pd.DataFrame(columns)
+
+
+def _classes(p: Posterior) -> dict[str, Any]:
+    """The likeliest class of every signal and its probability, where the model has classes."""
+    share = getattr(p, "class_probability", None)
+    return (
+        {}
+        if share is None
+        else {"class": p.kind if p.kind is not None else share.argmax(1), "class_probability": share.max(1)}
+    )
 
 
 def _places(values: xr.DataArray) -> Iterator[tuple[str, Any]]:
@@ -133,12 +149,12 @@ def write_netcdf(p: Posterior, path: Path, *, source: str = "") -> None:
     names = {
         name: str(name).replace("/", " per ") for name in [*data.variables, *data.dims] if "/" in str(name)
     }
-    data = data.rename(names).assign_attrs(title="posterior of a shift-VAE", source=source)
+    data = data.rename(names).assign_attrs(title="posterior of a VAE with pose latents", source=source)
     data.to_netcdf(path, engine="h5netcdf")
 
 
 def record_of(
-    m: ShiftVAE,
+    m: Any,
     X: xr.DataArray,
     p: Posterior,
     *,
@@ -159,13 +175,7 @@ def record_of(
             "shape": list(X.shape),
             "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note] + list(m.notes_),
         },
-        "axis": {
-            "name": m.axis_name_,
-            "units": m.axis_units_,
-            "first": m.axis_[0],
-            "last": m.axis_[-1],
-            "samples": len(m.axis_),
-        },
+        **_axes(m),
         "options": m.options_,
         "result": {
             "converged": m.converged_,
@@ -173,13 +183,28 @@ def record_of(
             "zero": m.zero_,
             "likelihood": m.likelihood_,
             "nuisance": list(m.nuisance_),
-            "shift_sd": m.shift_sd_,
+            **({"prior_sd": m.prior_sd_} if of_images(p) else {"shift_sd": m.shift_sd_}),
             "signals": len(p.shift),
             "flags": {code: int(sum(code in flag.split(";") for flag in p.flags)) for code in flags},
         },
         **({} if calibration is None else {"calibration": asdict(calibration)}),
         "timings": {**timings, "fit": round(m.fit_seconds_, 3)},
     }
+
+
+def _axes(m: Any) -> dict[str, dict[str, Any]]:
+    """The axis of signals, or those of images, as a table each."""
+    if not hasattr(m, "raster_"):
+        return {"axis": _axis(m.axis_name_, m.axis_units_, m.axis_, "samples")}
+    r = m.raster_
+    sides = {"rows": r.rows, "columns": r.columns}
+    return {k: _axis(a.name, a.units, a.values, "pixels") for k, a in sides.items()} | {
+        "channels": {"count": r.channels}
+    }
+
+
+def _axis(name: str, units: str, values: Any, what: str) -> dict[str, Any]:
+    return {"name": name, "units": units, "first": values[0], "last": values[-1], what: len(values)}
 
 
 def _versions() -> dict[str, str]:

@@ -32,6 +32,7 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 
 # A learned quantity has an arbitrary zero (sequential map); a residual has a true one (diverging map).
 QUANTITY, INTENSITY, SIGNED = "viridis", "magma", "RdBu_r"
+CYCLIC = "twilight"  # of angles: 180 and -180 degrees are one colour
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -137,6 +138,8 @@ def bar(figure: Figure, panels: Sequence[Axes], mappable: ScalarMappable, text: 
     drawn = figure.colorbar(mappable, ax=list(panels), pad=0.02, aspect=28, fraction=0.05)
     drawn.outline.set_linewidth(0.4)  # type: ignore[operator]
     drawn.set_label(text)
+    if mappable.get_cmap().name == CYCLIC:
+        drawn.set_ticks([-180, -90, 0, 90, 180])
     if isinstance(mappable.norm, LogNorm):
         drawn.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         drawn.ax.yaxis.set_major_formatter("{x:g}")

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shapeshift.analysis.calibration import Calibration, calibrate
-from shapeshift.analysis.collapse import active_latents
-from shapeshift.analysis.doubts import doubts
 from shapeshift.data.files import open as open_signals
 from shapeshift.errors import ShapeshiftError
+from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
+from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.loading import load
 from shapeshift.show.place import new_file, new_folder
 from shapeshift.show.run import Format, clocked, table, write_netcdf, write_run
+from shapeshift.show.summary import notes_of, numbers, summary
 from shapeshift.show.terminal import log
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from shapeshift.fit.posterior import Posterior
 
+ESTIMATORS: dict[str, Any] = {"signal": ShiftVAE, "image": ImageVAE}
 PAIRED_SAMPLES = 200_000  # of the signals that calibration makes, in each of three draws
 
-Reading = Mapping[str, Any]  # array, axis and orientation, as `shapeshift.open` takes them
+Reading = Mapping[str, Any]  # array, axis, orientation and kind, as `shapeshift.open` takes them
 
 
 def fit_file(
@@ -41,7 +41,7 @@ def fit_file(
     data, out : pathlib.Path
         File to read and folder to write.
     options : mapping
-        Of `ShiftVAE`.
+        Of `ShiftVAE`, or of `ImageVAE` where the reading says that the kind is "image".
     reading : mapping
         Of `shapeshift.open`.
     format : {"png", "svg", "pdf"}
@@ -62,7 +62,7 @@ def fit_file(
     with new_folder(out, force=force) as folder:
         with clocked(timings, "read"):
             X = read(data, reading)
-        m = ShiftVAE(**options).fit(X)
+        m = ESTIMATORS[reading.get("kind", "signal")](**options).fit(X)
         _told(m.notes_)
         if m.history_.stopped == "interrupted":
             log("stopped by ctrl-C: the best weights so far are kept")
@@ -72,7 +72,7 @@ def fit_file(
         with clocked(timings, "calibration"):
             c = calibrated(m, X)
         write_run(folder, m, X, p, calibration=c, format=format, reading=origin, timings=timings)
-    return {"run": str(out), "report": str(out / "report.html"), **_summary(m, X, p, c)}
+    return {"run": str(out), "report": str(out / "report.html"), **summary(m, X, p, c)}
 
 
 def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
@@ -85,14 +85,15 @@ def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force:
     """
     _needs(out, ".csv", ".nc")
     with new_file(out, force=force) as file:
-        m, X = _load(run), read(data, {**reading, "single": True})
+        m = _load(run)
+        X = read(data, {**_like(m, reading), "single": True})
         p = m.posterior(X)
-        _told(_notes(p))
+        _told(notes_of(p))
         if out.suffix.lower() == ".csv":
             table(p, gain="gain" in m.nuisance_).to_csv(file, index=False)
         else:
             write_netcdf(p, file, source=str(X.attrs["source"]))
-    return {"file": str(out), **_numbers(p)}
+    return {"file": str(out), **numbers(p)}
 
 
 def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
@@ -107,16 +108,22 @@ def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bo
 
     _needs(out, ".html")
     with new_file(out, force=force) as file:
-        m, X = _load(run), read(data, reading)
+        m = _load(run)
+        X = read(data, _like(m, reading))
         p = m.posterior(X)
-        _told(_notes(p))
+        _told(notes_of(p))
         c = calibrated(m, X)
         write_report(m, X, p, file, calibration=c)
-    return {"report": str(out), **_summary(m, X, p, c)}
+    return {"report": str(out), **summary(m, X, p, c)}
 
 
-def calibrated(m: ShiftVAE, X: xr.DataArray) -> Calibration | None:
-    """Known shifts added to the signals and found again; fewer of long signals, to take a few seconds."""
+def calibrated(m: ShiftVAE | ImageVAE, X: xr.DataArray) -> Calibration | None:
+    """Known shifts added to the signals and found again; fewer of long signals, to take a few seconds.
+
+    None for images.
+    """
+    if hasattr(m, "raster_"):
+        return None
     n = int(np.clip(PAIRED_SAMPLES // X.shape[-1], 100, 1000))
     return calibrate(m, X, n=n, most=n)
 
@@ -132,11 +139,6 @@ def read(data: Path, reading: Reading) -> xr.DataArray:
 def _told(notes: Iterable[str]) -> None:
     for note in notes:
         log(f"  {note}")
-
-
-def _notes(p: Posterior) -> tuple[str, ...]:
-    """What was done to the axis of the signals."""
-    return p.stack.notes if p.stack else ()
 
 
 def _needs(out: Path, *endings: str) -> None:
@@ -156,40 +158,30 @@ def _digest(data: Path) -> str:
     return digest.hexdigest()
 
 
-def _load(run: Path) -> ShiftVAE:
+def _load(run: Path) -> Any:
     """The model of a run, or of a file."""
     m = load(run / "model.safetensors" if run.is_dir() else run)
-    if not isinstance(m, ShiftVAE):
+    if not isinstance(m, PoseEstimator):
         raise ShapeshiftError(
-            f"got a {type(m).__name__}, needed a ShiftVAE: use this model from Python, with shapeshift.load."
+            f"got a {type(m).__name__}, needed a ShiftVAE or an ImageVAE: use this model from Python, with "
+            "shapeshift.load."
         )
     return m
 
 
-def _summary(m: ShiftVAE, X: xr.DataArray, p: Posterior, c: Calibration | None) -> dict[str, Any]:
-    """A fit in a few lines."""
-    found = doubts(m, X, p, calibration=c)
-    return {
-        **_numbers(p),
-        "zero": m.zero_,
-        "shift_prior_sd": m.shift_sd_,
-        "active_latents": active_latents(p).n_active,
-        "latents": p.z.shape[1],
-        "converged": m.converged_,
-        "fit_seconds": m.fit_seconds_,
-        "calibration": None if c is None else asdict(c),
-        "doubts": [{"severity": d.severity, "code": d.code, "sentence": d.sentence} for d in found],
-    }
+def _like(m: Any, reading: Reading) -> dict[str, Any]:
+    """How to read data for a fitted model: of its kind, and flattened images in its shape.
 
-
-def _numbers(p: Posterior) -> dict[str, Any]:
-    """Shifts and what is wrong with them, in a few numbers."""
-    low, middle, high = np.percentile(p.shift, [2.5, 50, 97.5])
-    codes = sorted({code for flag in p.flags for code in flag.split(";") if code})
-    return {
-        "signals": len(p.shift),
-        "shift": {"units": p.axis_units or p.axis_name, "2.5%": low, "median": middle, "97.5%": high},
-        "shift_sd": float(np.median(p.shift_sd)),
-        "flagged": {code: int(p.flagged(code).sum()) for code in codes},
-        "notes": list(_notes(p)),
-    }
+    Raises
+    ------
+    ShapeshiftError
+        If another kind is asked for, or something that images do not have.
+    """
+    kind = "image" if hasattr(m, "raster_") else "signal"
+    if reading.get("kind") not in (None, kind):
+        raise ShapeshiftError(
+            f"got --kind {reading['kind']} and a model of {kind}s, needed data of the model's kind: leave "
+            f"--kind out, or fit a model of {reading['kind']}s"
+        )
+    known = {name: value for name, value in reading.items() if name not in ("kind", "image_shape")}
+    return known | ({"kind": kind, "image_shape": m.raster_.shape} if kind == "image" else {})
