@@ -79,7 +79,7 @@ def fit_template(x: Tensor, lag: Tensor, gain: Tensor, weight: Tensor, reach: in
     bottom = torch.zeros_like(top)
     top.index_add_(0, at.flatten(), (weight * gain)[:, None].mul(x).flatten())
     bottom.index_add_(0, at.flatten(), (weight * gain.square())[:, None].expand(n, length).flatten())
-    seen = bottom > 1e-3 * bottom.max()
+    seen = bottom >= 1e-3 * bottom.max()
     where = torch.nonzero(seen)[:, 0]
     nearest = torch.arange(len(top)).clamp(int(where[0]), int(where[-1]))
     return (top / bottom.clamp_min(1e-12))[nearest]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -36,6 +37,13 @@ from shapeshift.model.vae import PoseVAE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def _tells_classes(model: PoseEstimator) -> bool:
+    """Whether a model tells classes apart, as scikit-learn asks before it calls what needs them."""
+    if is_classifier(model) or model.n_classes is not None:
+        return True
+    raise AttributeError("got a model without classes, needed one: set n_classes and fit again.")
 
 
 class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -195,16 +203,16 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         p = self._read(stack, class_columns(told), True, told.found)
         return with_classes(p, told, self.fitted_, self.classes_)
 
+    @available_if(_tells_classes)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of every class, (n, n_classes), of a model with classes; columns as in ``classes_``."""
         check_is_fitted(self, "fitted_")
-        if self.classes_ is None:
-            raise ShapeshiftError("got a model without classes, needed one: set n_classes and fit again.")
         self._check()
         told = told_apart(self.fitted_, *tensors(self, self._taken(X)))
         share = told.probability.double().numpy()
         return share / share.sum(1, keepdims=True)
 
+    @available_if(_tells_classes)
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of every signal, (n,), of a model with classes."""
         share = self.predict_proba(X)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.errors import ShapeshiftError
@@ -52,12 +54,18 @@ class Regressing(RegressorMixin, PoseEstimator, ABC):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: give the numbers, "
                 "nan where unknown."
             )
-        numbers = np.asarray(y, dtype=float)
-        if numbers.ndim == 2 and numbers.shape[1] == 1:
-            numbers = numbers[:, 0]
+        finite = "allow-nan"
+        numbers = check_array(y, ensure_2d=False, dtype=float, ensure_all_finite=finite, input_name="y")
+        check_consistent_length(X, numbers)
+        numbers = column_or_1d(numbers, warn=True)
         self._fit(X)
         self.property_ = Property(random_state=0).fit(self.posterior(X), numbers)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # a number that is no matter of shape is not told
+        return tags
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The number of signals, and its sd if asked.
@@ -116,7 +124,16 @@ class Classifying(ClassifierMixin, PoseEstimator, ABC):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: give the labels, "
                 "-1 where unknown."
             )
-        return self._fit(X, kinds=Kinds.of(y))
+        if np.asarray(y).dtype.kind == "f":
+            assert_all_finite(np.asarray(y), input_name="y")
+        check_classification_targets(y)
+        check_consistent_length(X, y)
+        return self._fit(X, kinds=Kinds.of(column_or_1d(y, warn=True)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True  # classes that are no matter of shape are not told
+        return tags
 
 
 @final

@@ -37,9 +37,6 @@ class Kinds:
     def of(cls, y: Any) -> Kinds:
         """The classes of labels y (n,), whole numbers or names; -1 where unknown, if two others are known."""
         values = np.asarray(y)
-        values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-        if values.ndim != 1:
-            raise ShapeshiftError(f"got labels of shape {values.shape}, needed one a signal, (n,).")
         found = np.unique(values)
         rest = found[found != UNKNOWN] if np.issubdtype(found.dtype, np.number) else found
         classes = rest if len(rest) > 1 else found
