@@ -11,8 +11,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.ready
 	$(BIN)/shapeshift demo --out $(OUT) --force
 
+# one process a core, whole files at a time, one thread each
 test: $(VENV)/.ready lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --maxprocesses 4
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check src tests benchmarks docs

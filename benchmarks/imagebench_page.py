@@ -112,8 +112,16 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         SECONDS,
     ),
     "ved": (Figure("rmse", "RMS error of a profile", aim=0.042), *_covered(), SECONDS),
-    "signals": (_share("right", "generated signals recognised", "low", 0.95), SECONDS),
-    "images": (_share("right", "generated images recognised", "low", 0.95), SECONDS),
+    "signals": (
+        _share("right", "generated signals recognised", "low", 0.95),
+        _share("right_of_prior", "the same, latents from the standard normal prior", "low"),
+        SECONDS,
+    ),
+    "images": (
+        _share("right", "generated images recognised", "low", 0.95),
+        _share("right_of_prior", "the same, latents from the standard normal prior", "low"),
+        SECONDS,
+    ),
     "race": (
         Figure("nats", "description of a held-out image, nats"),
         Figure("elbo", "the same by draws (minus the ELBO), nats"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import imagemeasures as im
 import imagetasks as data
@@ -80,21 +81,27 @@ def wanted(task: data.Classed, seed: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def shapeshift_signals(task: data.Classed, seed: int) -> Answer:
     """Two shape latents and a shift, given the family."""
-    _, one_hot, z = wanted(task, seed)
     model = ss.ShiftVAE(n_latent=2, random_state=seed)
-    model, out = timed(lambda: model.fit(task.train, condition=task.one_hot))
-    return out | {
-        "made": np.asarray(model.generate(z, condition=one_hot, shift=0.0)),
-        "seed": np.asarray(seed),
-    }
+    return _shapeshift_conditional(task, seed, model)
 
 
 def shapeshift_images(task: data.Classed, seed: int) -> Answer:
     """Two shape latents and a rotation, given the digit."""
-    _, one_hot, z = wanted(task, seed)
     model = ss.ImageVAE(n_latent=2, warps=("rotation",), random_state=seed)
-    model, out = timed(lambda: model.fit(task.train, condition=task.one_hot))
-    return out | {"made": np.asarray(model.generate(z, condition=one_hot)), "seed": np.asarray(seed)}
+    return _shapeshift_conditional(task, seed, model)
+
+
+def _shapeshift_conditional(task: data.Classed, seed: int, model: Any) -> Answer:
+    """Patterns of shapes as the classes have them (``draw``), and of shapes from the normal prior."""
+    classes, _, z = wanted(task, seed)
+    model, out = timed(lambda: model.fit(task.train, condition=task.label))
+    shapes = model.draw(len(classes), condition=classes, random_state=seed)
+    made = {
+        "made": model.generate(shapes, condition=classes),
+        "made_of_prior": model.generate(z, condition=classes),
+        "seed": seed,
+    }
+    return out | {name: np.asarray(value) for name, value in made.items()}
 
 
 def pyroved_signals(task: data.Classed, seed: int) -> Answer:
@@ -136,6 +143,9 @@ def measure_conditional(task: data.Classed, answer: Answer) -> Figures:
     classes = answer["class"] if "class" in answer else wanted(task, int(answer["seed"]))[0]
     made = answer["made"].reshape(len(classes), -1)
     found = {"right": float(np.mean(judge(task).predict(made) == classes))}
+    if "made_of_prior" in answer:
+        made = answer["made_of_prior"].reshape(len(classes), -1)
+        found["right_of_prior"] = float(np.mean(judge(task).predict(made) == classes))
     return found | ({"fit_seconds": float(answer["fit_seconds"])} if "fit_seconds" in answer else {})
 
 
