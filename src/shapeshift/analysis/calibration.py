@@ -188,6 +188,8 @@ def calibrate(
         )
     if m.likelihood_ == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean
         return None
+    if getattr(m, "condition_", None) is not None:  # of classes and conditions it is not told
+        return None
     if not m.warps or m.shift_sd_ < STILL * m.axis_step_:
         return None
     rng = np.random.default_rng(random_state)

@@ -36,6 +36,7 @@ from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
 
 if TYPE_CHECKING:
+    import xarray as xr
     from typing_extensions import Self
 
 
@@ -274,6 +275,14 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         with torch.no_grad():
             values = vae.expected(vae.values(self._poses(shapes, *poses), shapes))
         return self.scaling_.undo(values.double().numpy())
+
+    def _of_every_class(self, manifold: Any, n: int) -> xr.DataArray:
+        """Manifolds of all classes, one after the other along a dimension "class"."""
+        import xarray as xr
+
+        assert self.classes_ is not None
+        each = [manifold(n, condition=kind) for kind in self.classes_.tolist()]
+        return xr.concat(each, dim=xr.Variable("class", self.classes_))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""

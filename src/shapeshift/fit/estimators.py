@@ -160,10 +160,13 @@ class SignalModel(PoseEstimator):
         """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.
 
         Points are the n quantiles of the prior, from 5 to 95 %, as in arXiv:1312.6114, appendix A;
-        latents after the second stay at 0.
+        latents after the second stay at 0. A model with
+        classes has one manifold a class: without a condition all of them, along a dimension "class".
         """
         import xarray as xr
 
+        if self.classes_ is not None and condition is None:
+            return self._of_every_class(self.manifold, n)
         points, z = plane(n, self.n_latent)
         names = ["z2", "z1"][-min(2, self.n_latent) :]
         values = self.generate(z, condition=condition).reshape(*[n] * len(names), -1)

@@ -176,10 +176,13 @@ class ImageModel(PoseEstimator):
     def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
         """Images at pose 0 over the latent plane: DataArray (z2, z1, ..., row, column), or (z1, ...).
 
-        Points are the n quantiles of the prior, from 5 to 95 %; latents after the second stay at 0.
+        Points are the n quantiles of the prior, from 5 to 95 %; latents after the second stay at 0. A model
+        with classes has one manifold a class: without a condition all of them, along a dimension "class".
         """
         import xarray as xr
 
+        if self.classes_ is not None and condition is None:
+            return self._of_every_class(self.manifold, n)
         points, z = plane(n, self.n_latent)
         names = ["z2", "z1"][-min(2, self.n_latent) :]
         images = self.generate(z, condition=condition)

@@ -112,6 +112,9 @@ def fit(
     kind: Kind = "signal",
     image_shape: ImageShape = None,
     n_latent: Annotated[int, typer.Option(min=1, help="Shape latents; those not needed collapse.")] = 2,
+    n_classes: Annotated[
+        int | None, typer.Option(min=2, help="Kinds of patterns to be told apart; by default one.")
+    ] = None,
     decoder: Annotated[
         Literal["template", "coordinate"], typer.Option(help="The fast one, or the article's.")
     ] = "template",
@@ -170,6 +173,7 @@ def fit(
     reading = reading_of(kind, array=array, axis=axis, orientation=orientation, image_shape=image_shape)
     given = {
         "n_latent": n_latent,
+        "n_classes": n_classes,
         "image_shape": image_shape,
         "warps": warps,
         "decoder": decoder,

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from shapeshift.show import style
-from shapeshift.show.figures_manifold import image_manifold, inhabited, latent_ticks
+from shapeshift.show.figures_manifold import image_manifold, in_two, latent_ticks, lived_in
 from shapeshift.show.labels import label, number
 from shapeshift.show.tiles import tiles
 
@@ -42,11 +42,11 @@ def manifold(m: Any, n: int = 10, *, p: Posterior | None = None, ax: Axes | None
     """
     if hasattr(m, "raster_"):
         return image_manifold(m, n, p=p, ax=ax)
-    drawn = m.manifold(n)
+    drawn = in_two(m.manifold(n))
     values = np.asarray(drawn, dtype=float).reshape(-1, n, drawn.shape[-1])
     figure, ax = style.one(ax, style.DOUBLE * 0.66, style.DOUBLE * (0.1 + 0.54 * len(values) / n))
     names = [str(d) for d in drawn.dims[:-1]]
-    near = np.ones(values.shape[:2], bool) if p is None else inhabited(drawn, p).reshape(values.shape[:2])
+    near = lived_in(drawn, p).reshape(values.shape[:2])
     mean = values[near].mean(0)
     peak = float(m.axis_[np.abs(mean - np.median(mean)).argmax()])
     low, high = tiles(ax, values, m.axis_, mark=peak, strong=near)

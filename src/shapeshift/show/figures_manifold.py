@@ -36,11 +36,11 @@ def image_manifold(m: Any, n: int = 8, *, p: Posterior | None = None, ax: Axes |
     -------
     matplotlib.figure.Figure
     """
-    drawn = m.manifold(n)
-    names = [str(d) for d in drawn.dims if d in ("z1", "z2")]
+    drawn = in_two(m.manifold(n))
+    names = [str(d) for d in drawn.dims if d in ("class", "z1", "z2")]
     channels, rows, columns = m.raster_.shape
     panels = np.asarray(drawn, dtype=float).reshape(-1, n, channels, rows, columns).mean(2)
-    near = np.ones(panels.shape[:2], bool) if p is None else inhabited(drawn, p).reshape(panels.shape[:2])
+    near = lived_in(drawn, p).reshape(panels.shape[:2])
     width = style.DOUBLE * 0.66
     height = width * (0.12 + 0.76 * rows / columns * len(panels) / n)
     figure, ax = style.one(ax, width, float(np.clip(height, 1.2, 1.3 * width)), layout="compressed")
@@ -54,6 +54,21 @@ def image_manifold(m: Any, n: int = 8, *, p: Posterior | None = None, ax: Axes |
     ax.set_title("every panel: " + "\n".join(sides), fontsize=7)
     style.bar(figure, [ax], image, values_label(None, channels))
     return figure
+
+
+def in_two(drawn: Any) -> Any:
+    """Of the manifolds of several classes a line each, along the first latent: (class, z1, ...)."""
+    if "class" not in drawn.dims or "z2" not in drawn.dims:
+        return drawn
+    return drawn.isel(z2=drawn.sizes["z2"] // 2)
+
+
+def lived_in(drawn: Any, p: Posterior | None) -> NDArray[np.bool_]:
+    """Which panels stand for signals of ``p``: all, where none is given or every class has its own."""
+    if p is None or "class" in drawn.dims:
+        sizes = [drawn.sizes[d] for d in drawn.dims if d in ("class", "z1", "z2")]
+        return np.ones(sizes, bool)
+    return inhabited(drawn, p)
 
 
 def inhabited(drawn: Any, p: Posterior) -> NDArray[np.bool_]:
@@ -81,7 +96,11 @@ def inhabited(drawn: Any, p: Posterior) -> NDArray[np.bool_]:
 
 
 def latent_ticks(axis: Any, drawn: Any, name: str, n: int) -> None:
-    """The latents' values along the grid."""
+    """The latents' values, or the classes, along the grid."""
+    if name == "class":
+        axis.set_ticks(np.arange(drawn.sizes[name]), [str(v) for v in drawn.coords[name].values])
+        axis.set_label_text("class")
+        return
     if name in drawn.coords:
         at = np.arange(n) if n <= 12 else np.linspace(0, n - 1, 5).round().astype(int)
         values = drawn.coords[name].values

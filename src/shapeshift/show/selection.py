@@ -44,8 +44,9 @@ def made_of(m: Any, X: xr.DataArray, p: Posterior) -> tuple[Any, Any]:
     Gains and offsets are solved for anew where the model has them. A model with a condition is refused.
     """
     stack = as_images(X, m.raster_.shape)
-    aligned = stack.like_given(upright(m, stack, p, m._given(None, len(p))))
+    aligned = stack.like_given(upright(m, stack, p, m._given(p.kind, len(p))))
     if m.nuisance_:
         return aligned, m.reconstruct(X)
-    drawn = m.generate(p.z, rotation=p.rotation, shift=p.shift, scale=p.scale).reshape(len(p), -1)
+    made = m.generate(p.z, rotation=p.rotation, shift=p.shift, scale=p.scale, condition=p.kind)
+    drawn = made.reshape(len(p), -1)
     return aligned, stack.like_given(per_signal(stack.values, m.normalise).undo(drawn))
