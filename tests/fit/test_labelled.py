@@ -106,7 +106,5 @@ def test_the_command_line_tells_classes(tmp_path):
     arguments = ["fit", str(tmp_path / "x.npy"), "--n-classes", "3", "--epochs", "15"]
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
-    told = np.genfromtxt(
-        tmp_path / "run" / "signals.csv", delimiter=",", names=True, dtype=None, encoding="utf8"
-    )
+    told = pd.read_csv(tmp_path / "run" / "signals.csv")
     assert matched(told["class"].to_numpy(), KIND) > 0.9

@@ -227,7 +227,9 @@ class ImageVAE(ImageModel):
         What every image has of its own, solved in closed form.
     normalise : None, "max", "area", "sd" or "minmax"
         Of every image by itself, undone in :meth:`reconstruct`.
-    epochs, batch_size, learning_rate, held_out, patience, kl_weight, averaging, n_starts
+    epochs : int, optional
+        By default as many as make up about 600 optimiser steps.
+    batch_size, learning_rate, held_out, patience, kl_weight, averaging, n_starts
         As of :class:`~shapeshift.ShiftVAE`; ``kl_weight`` also knows "rotation" and "scale".
     width, depth, progress, random_state
         As of :class:`~shapeshift.ShiftVAE`.

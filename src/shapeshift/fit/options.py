@@ -170,7 +170,9 @@ def image_design_of(model: ImageVAE, likelihood: Likelihood, raster: Raster) -> 
 
 def plan_of(model: PoseEstimator, n: int, n_classes: int = 0) -> Plan:
     """How to train n signals."""
-    epochs = model.epochs or epochs_for(n, model.batch_size, model.held_out, n_classes)
+    images = hasattr(model, "raster_")
+    sizes = (n, model.batch_size, model.held_out, n_classes)
+    epochs = model.epochs or epochs_for(*sizes, images=images)
     return Plan(
         epochs=epochs,
         batch_size=model.batch_size,

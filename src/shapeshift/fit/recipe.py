@@ -39,6 +39,7 @@ from shapeshift.model.nuisance import nuisance
 from shapeshift.model.vae import PoseVAE
 
 STEPS = 900  # optimiser steps when the number of epochs is not given
+IMAGE_STEPS = 600
 STILL = 0.02  # prior sd, in samples, where a shift explains less than one more shape component
 SAMPLE = 1024  # signals that fix the bank and the zero
 FEW_IMAGES = 512
@@ -58,10 +59,10 @@ class Fitted(NamedTuple):
     temper: float = 1.0  # what a nat of evidence is worth where classes are told apart
 
 
-def epochs_for(n: int, batch_size: int, held_out: float, n_classes: int = 0) -> int:
-    """Epochs that make up about STEPS steps, at least 4 and at most 400; with classes to be found, which
-    start at shapes of their own, half as many."""
-    steps = STEPS / 2 if n_classes else STEPS
+def epochs_for(n: int, batch_size: int, held_out: float, n_classes: int = 0, *, images: bool = False) -> int:
+    """Epochs that make up about STEPS steps (of images IMAGE_STEPS), at least 4 and at most 400; with classes
+    to be found, which start at shapes of their own, half as many as of signals."""
+    steps = STEPS / 2 if n_classes else IMAGE_STEPS if images else STEPS
     return min(400, max(4, math.ceil(steps / math.ceil((1 - held_out) * n / batch_size))))
 
 

@@ -262,7 +262,7 @@ def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int, bound: B
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
         [g["lr"] for g in optimiser.param_groups],
-        total_steps=steps,
+        total_steps=max(steps, 6),  # of fewer its rise would have no step
         pct_start=0.2,
         final_div_factor=1e3,
     )
