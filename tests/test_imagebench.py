@@ -309,11 +309,16 @@ def test_who_knows_numbers_and_profiles_is_right(bench, knowing):
 def test_what_is_generated_as_it_was_wanted_is_recognised(bench, knowing):
     task, row = bench.imagetasks.families(1, each=60, each_held=10), bench.imagebench.ROWS["signals"]
     first_of = np.stack([task.train[task.label == k][0] for k in range(5)])
-    model = knowing("ShiftVAE", generate=lambda z, condition, shift: first_of[condition.argmax(1)])
+
+    def draw(n, condition, random_state):
+        return np.ones((n, 2))
+
+    model = knowing("ShiftVAE", draw=draw, generate=lambda z, condition: first_of[condition])
     assert row.measure(task, row.by["shapeshift"](task, 1))["right"] == 1
-    assert model.fitted[0][1]["condition"].shape == (300, 5)
-    knowing("ShiftVAE", generate=lambda z, condition, shift: first_of[condition.argmax(1) - 1])
-    assert row.measure(task, row.by["shapeshift"](task, 1))["right"] == 0
+    assert model.fitted[0][1]["condition"].shape == (300,)
+    knowing("ShiftVAE", draw=draw, generate=lambda z, condition: first_of[condition - (z == 1).all(1)])
+    found = row.measure(task, row.by["shapeshift"](task, 1))
+    assert (found["right"], found["right_of_prior"]) == (0, 1)
 
 
 # --- what is kept and checked --------------------------------------------------------------------
