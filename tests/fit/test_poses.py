@@ -106,7 +106,7 @@ def test_images_turned_at_random_are_told(most, told):
 class Known(torch.nn.Module):
     """What the zero needs to know of a model: its warps and its pixels."""
 
-    n_pose, sample = 4, 2 / 29
+    n_pose, n_given, sample = 4, 0, 2 / 29
     named_warps = WARPS
 
 
@@ -114,7 +114,7 @@ def test_the_centre_is_the_point_that_turning_leaves_in_place():
     z = normal(2000, 2, seed=5).float()
     centre = 0.1 * torch.stack([1 + z[:, 0], -0.5 + 0.5 * z[:, 1]], 1)  # of every pattern, canonical
     pose = poses(2000, seed=6)
-    zero = PlaneZero(torch.zeros(4), torch.tensor([[0.1, -0.05], [0.1, 0.0], [0.0, 0.05]]))
+    zero = PlaneZero(torch.zeros(1, 4), torch.tensor([[0.1, -0.05], [0.1, 0.0], [0.0, 0.05]]))
     raw = posed(Known(), zero, pose, z)  # of patterns drawn about the origin
     found = fit_plane_zero(Known(), torch.cat([raw, z], 1))
     assert (found.centre(z) - centre).abs().mean() < 0.01
@@ -122,7 +122,7 @@ def test_the_centre_is_the_point_that_turning_leaves_in_place():
 
 def test_reading_and_posing_are_inverses():
     z, pose = normal(6, 2, seed=7).float(), poses(6, seed=8)
-    zero = PlaneZero(torch.tensor([0.2, 0.1, -0.1, 0.3]), normal(3, 2, seed=9).float())
+    zero = PlaneZero(torch.tensor([[0.2, 0.1, -0.1, 0.3]]), normal(3, 2, seed=9).float())
     theta = torch.cat([posed(Known(), zero, pose, z), z], 1)
     again, sd = read(Known(), zero, theta, 0.01 * torch.eye(6).expand(6, -1, -1))
     torch.testing.assert_close(again, pose, rtol=1e-4, atol=1e-5)

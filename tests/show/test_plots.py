@@ -15,7 +15,7 @@ from shapeshift import ShapeshiftError
 from shapeshift.analysis.baselines import pca
 from shapeshift.fit.property import Property
 from shapeshift.show import labels, plots, style
-from shapeshift.show.figures_fit import inhabited
+from shapeshift.show.figures_manifold import inhabited
 from shapeshift.show.tiles import tiles
 
 
