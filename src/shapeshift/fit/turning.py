@@ -18,7 +18,7 @@ from shapeshift.fit.bank import Reach
 from shapeshift.fit.poses import Cells, PoseTable, cells_of, places_of, table_from
 from shapeshift.fit.threads import side_by_side
 from shapeshift.model.fields import Lattice, SplineSurface
-from shapeshift.model.frames import Plane
+from shapeshift.model.frames import Plane, half_window
 from shapeshift.model.warps import Warp, push_forward, wrapped
 
 CHUNK = 256
@@ -62,7 +62,7 @@ def moved_back(
     x: Tensor, place: Tensor, frame: Plane, grid: Tensor, warps: list[Warp], lattice: Lattice
 ) -> tuple[Tensor, Tensor]:
     """Images x (n, M) at pose 0 on a lattice, (n, channels, rows, columns), and where they were seen."""
-    at = push_forward(warps, points_of(lattice), place) / grid.abs().amax(0).clamp_min(1e-9)
+    at = push_forward(warps, points_of(lattice), place) / half_window(grid)
     points = at.flip(-1).reshape(len(x), lattice.rows, lattice.columns, 2)
     images = x.reshape(len(x), *frame.shape)
     moved = F.grid_sample(images, points, mode="bicubic", padding_mode="border", align_corners=True)
@@ -76,7 +76,7 @@ def mean_image(moved: Tensor, seen: Tensor, weight: Tensor) -> Tensor:
     total, count = (weight * moved).sum(0), (weight * seen).sum(0)
     known = (count > 0.02 * count.max()).to(total.dtype)
     mean = known * total / count.clamp_min(1e-9)
-    while not known.all():
+    while known.any() and not known.all():
         near = F.avg_pool2d(known[None], 3, 1, 1)[0]
         filled = F.avg_pool2d((known * mean)[None], 3, 1, 1)[0] / near.clamp_min(1e-9)
         mean = torch.where(known > 0, mean, filled)
@@ -89,7 +89,7 @@ def turned_at_random(x: Tensor, frame: Plane, grid: Tensor) -> bool:
     turns = torch.linspace(0, 2 * math.pi, 33)[:-1]
     radii = torch.linspace(0.2, 1.0, 9) * float(grid.abs().amax(0).min())
     at = torch.stack([radii[:, None] * turns.cos(), radii[:, None] * turns.sin()], -1)
-    points = (at / grid.abs().amax(0)).flip(-1).expand(len(x), -1, -1, -1)
+    points = (at / half_window(grid)).flip(-1).expand(len(x), -1, -1, -1)
     rings = F.grid_sample(x.reshape(len(x), *frame.shape), points, align_corners=True)
     rings = rings - rings.mean(-1, keepdim=True)
     ratio = rings.mean(0).square().sum() / rings.square().mean(0).sum().clamp_min(1e-12)

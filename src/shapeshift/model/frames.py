@@ -104,7 +104,7 @@ class Plane(Frame):
     def read(self, x: Tensor, at: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Images x (B, M) at coordinates (B, P, 2), and the mask of those inside the window: (B, M) each."""
         channels, rows, columns = self.shape
-        at = at / grid.abs().amax(0).clamp_min(1e-9)  # the window is [-1, 1]
+        at = at / half_window(grid)  # the window is [-1, 1]
         images, points = x.reshape(len(x), *self.shape), at.flip(-1).reshape(len(x), rows, columns, 2)
         values = F.grid_sample(images, points, mode="bicubic", padding_mode="border", align_corners=True)
         seen = (at.abs() <= 1 + 1e-4).all(-1).to(x.dtype)
@@ -119,6 +119,12 @@ class Plane(Frame):
 
     def nowhere(self, n: int, n_pose: int) -> Tensor:
         return torch.zeros(n, n_pose)
+
+
+def half_window(grid: Tensor) -> Tensor:
+    """Half the window of a grid (P, 2) along both axes, (2,); of a single row or column, half a pixel."""
+    pixel = (grid[1] - grid[0]).abs().max()
+    return grid.abs().amax(0).maximum(0.5 * pixel)
 
 
 def moved_back(x: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
