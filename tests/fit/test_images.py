@@ -242,3 +242,20 @@ def test_global_random_state_is_left_alone():
     before = torch.get_rng_state()
     ss.ImageVAE(n_latent=1, epochs=2).fit(X)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_without_warps_nothing_moves():
+    X, _ = posed(60, 11)
+    model = ss.ImageVAE(n_latent=1, warps=(), epochs=3).fit(X)
+    p = model.posterior(X)
+    assert (p.rotation == 0).all()
+    assert (p.shift == 0).all()
+    assert (p.scale == 1).all()
+    np.testing.assert_array_equal(model.align(X), X)
+    assert np.isfinite(p.log_evidence).all()
+
+
+def test_images_of_one_row_are_fitted_too():
+    X = np.exp(-((np.arange(9) - np.linspace(2, 6, 40)[:, None]) ** 2))[:, None]
+    p = ss.ImageVAE(n_latent=1, warps=("rotation", "shift"), epochs=3).fit(X).posterior(X)
+    assert np.isfinite(p.shift).all()

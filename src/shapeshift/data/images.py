@@ -114,8 +114,8 @@ def as_images(X: Any, image_shape: tuple[int, ...] | None = None) -> ImageStack:
     values = _numeric(X.values if named else X)
     if values.size == 0:
         raise ShapeshiftError(
-            f"Found array with {values.shape[0] if values.ndim else 0} sample(s) (shape={values.shape}) "
-            "while a minimum of 1 is required: the data are empty."
+            f"Found array with {values.shape[0]} sample(s) and {values.shape[-1]} feature(s) "
+            f"(shape={values.shape}) while a minimum of 1 is required: the data are empty."
         )
     if named:
         return _named(X, values)

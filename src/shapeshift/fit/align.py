@@ -60,7 +60,9 @@ def explained(x: Tensor, template: Tensor, basis: Tensor) -> tuple[Tensor, Tenso
     """
     overlap = correlate(basis, template[None])[:, 0]
     variance = window_sums(template.square(), x.shape[1]) - overlap.square().sum(0)
-    variance = variance.clamp_min(0) + RIDGE * variance.max()
+    variance = variance.clamp_min(0) + RIDGE * variance.max().clamp_min(
+        1e-30
+    )  # a flat template explains nothing
     covariance = correlate(without(x, basis), template[None])[:, 0].clamp_min(0)
     return (covariance.square() / variance).flip(1), (covariance / variance).flip(1)
 

@@ -47,7 +47,7 @@ def raw_reading(vae: PoseVAE, zero: PlaneZero, theta: Tensor) -> Tensor:
                 c = other(c, own)
             part = c[:, 0]
         parts.append(part)
-    return torch.cat(parts, 1)
+    return torch.cat([theta[:, :0], *parts], 1)
 
 
 def read(vae: PoseVAE, zero: PlaneZero, theta: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:

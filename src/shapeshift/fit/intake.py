@@ -60,8 +60,8 @@ def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
     fitted = not reset and hasattr(model, "raster_")
     shape = model.raster_.shape if fitted and model.image_shape is None else model.image_shape
-    if fitted and not named and np.ndim(X) == 2 and np.shape(X)[1] != model.raster_.size:
-        shape = (1, 1, np.shape(X)[1])  # refused below, in scikit-learn's words
+    if fitted and not named and len(flat := np.asarray(X).shape) == 2 and flat[1] != model.raster_.size:
+        shape = (1, 1, flat[1])  # refused below, in scikit-learn's words
     stack = as_images(X, shape)
     if fitted:
         refuse_other_raster(stack.raster, model.raster_, type(model).__name__)
