@@ -38,12 +38,13 @@ class Raster:
     @property
     def step(self) -> float:
         """Distance of two pixels, in axis units."""
-        return abs(self.columns.step)
+        return abs(max(self.rows, self.columns, key=lambda axis: len(axis.values)).step)
 
     @property
     def signs(self) -> tuple[float, float]:
         """Which way the two axes count: -1 where values fall from row to row, or column to column."""
-        return float(np.sign(self.rows.step)), float(np.sign(self.columns.step))
+        down, across = (axis.values[-1] - axis.values[0] for axis in (self.rows, self.columns))
+        return (-1.0 if down < 0 else 1.0), (-1.0 if across < 0 else 1.0)
 
     @property
     def half(self) -> float:
@@ -167,7 +168,7 @@ def _named(X: Any, values: np.ndarray) -> ImageStack:
     coloured = X.ndim > 2 and str(X.dims[-3]) in ("channel", "channels", "band", "c")
     channels = X.shape[-3] if coloured else 1
     rows, columns = (_axis_of(X, dim) for dim in X.dims[-2:])
-    if abs(abs(rows.step) - abs(columns.step)) > SQUARE * abs(columns.step):
+    if min(X.shape[-2:]) > 1 and abs(abs(rows.step) - abs(columns.step)) > SQUARE * abs(columns.step):
         raise ShapeshiftError(
             f"got pixels of {rows.step:.4g} {rows.units} x {columns.step:.4g} {columns.units}, needed square "
             "ones for angles to mean anything: resample the finer axis."
