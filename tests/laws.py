@@ -7,6 +7,7 @@ make one. A test of each folder sees to it that no class goes without.
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from types import ModuleType
 
 import pytest
@@ -36,26 +37,27 @@ def normal(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
     return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-class WarpLaws:
+class WarpLaws(ABC):
     """A group that acts on coordinates: (gh)^-1 u = h^-1 (g^-1 u)."""
 
     subject: type
     n_dims = 1
 
+    @abstractmethod
     def make(self):
-        raise NotImplementedError
+        """An instance to be tested."""
 
+    @abstractmethod
     def compose(self, g: Tensor, h: Tensor) -> Tensor:
         """Parameters of "first h, then g"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverted(self, g: Tensor) -> Tensor:
         """Parameters of the inverse element."""
-        raise NotImplementedError
 
+    @abstractmethod
     def identity(self) -> Tensor:
         """Parameters (G,) of the element that does nothing."""
-        raise NotImplementedError
 
     @pytest.fixture
     def warp(self):
@@ -100,14 +102,15 @@ class WarpLaws:
         assert abs(float(warp.divergence(p.mean[None], p.stddev[None]))) < 1e-12
 
 
-class DecoderLaws:
+class DecoderLaws(ABC):
     """A field is a function of coordinates, one a shape, however it is read."""
 
     subject: type
     n_latent = 3
 
+    @abstractmethod
     def make(self):
-        raise NotImplementedError
+        """An instance to be tested."""
 
     @pytest.fixture
     def decoder(self):
@@ -155,7 +158,7 @@ class DecoderLaws:
         torch.testing.assert_close(slope, numeric, rtol=1e-4, atol=1e-4)
 
 
-class LikelihoodLaws:
+class LikelihoodLaws(ABC):
     """A distribution round field values, with its support, score and information."""
 
     subject: type
@@ -164,9 +167,9 @@ class LikelihoodLaws:
     def make(self):
         return self.subject()
 
+    @abstractmethod
     def reference(self, likelihood, values: Tensor, noise: Tensor) -> torch.distributions.Distribution:
         """The distribution, written down a second time."""
-        raise NotImplementedError
 
     @pytest.fixture
     def likelihood(self):

@@ -3,11 +3,20 @@
 import pytest
 from sklearn.utils import estimator_checks as checks
 
-from shapeshift import ImageVAE, ShiftVAE, ShiftVAEClassifier, ShiftVAERegressor
+from shapeshift import VED, ImageVAE, ShiftVAE, ShiftVAEClassifier, ShiftVAERegressor
+
+SMALL = VED(n_latent=3, n_starts=1, epochs=20, width=16, learning_rate=5e-3)
 
 
 @checks.parametrize_with_checks(
-    [ShiftVAE(epochs=3), ShiftVAE(warps=(), epochs=3), ImageVAE(epochs=2, warps=("rotation",))]
+    [
+        ShiftVAE(epochs=3),
+        ShiftVAE(warps=(), epochs=3),
+        ImageVAE(epochs=2, warps=("rotation",)),
+        ShiftVAEClassifier(epochs=2),
+        ShiftVAERegressor(epochs=2),
+        SMALL,
+    ]
 )
 def test_estimator_checks(estimator, check):
     check(estimator)
@@ -26,17 +35,7 @@ def test_estimator_checks(estimator, check):
     ],
 )
 @pytest.mark.filterwarnings("ignore:X .*feature names")
-@pytest.mark.parametrize("estimator", [ShiftVAE(epochs=2), ImageVAE(epochs=2, warps=())])
+@pytest.mark.parametrize("estimator", [ShiftVAE(epochs=2), ImageVAE(epochs=2, warps=()), SMALL])
 def test_names_and_output_containers(name, estimator):
     pytest.importorskip("pandas")  # without it these checks would skip in silence
     getattr(checks, name)(type(estimator).__name__, estimator)
-
-
-@checks.parametrize_with_checks([ShiftVAERegressor(epochs=2)])
-def test_regressor_checks(estimator, check):
-    check(estimator)
-
-
-@checks.parametrize_with_checks([ShiftVAEClassifier(epochs=2)])
-def test_classifier_checks(estimator, check):
-    check(estimator)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from shapeshift.analysis.collapse import active_latents
+from shapeshift.data.preprocess import noise_sd
 
 if TYPE_CHECKING:
     from shapeshift.fit.posterior import Posterior
@@ -81,6 +82,34 @@ def latents(p: Posterior, noun: str = "signals", place: str = "position") -> Ite
             f"nothing, and n_latent={used} would do.",
             "note",
         )
+
+
+def flagged(p: Posterior, code: str, text: str, noun: str = "signal", name: str = "") -> Iterator[Doubt]:
+    """What a flag means, where any is set; in the text {share} says how many carry it and {which} who."""
+    marked = p.flagged(code)
+    if marked.any():
+        sentence = text.format(share=share(marked, f"{noun}s"), which=which(marked, noun))
+        yield Doubt(name or code, sentence, "look" if marked.mean() > FEW else "note")
+
+
+def misfit(values: np.ndarray, p: Posterior, advice: str, noun: str = "signal") -> Iterator[Doubt]:
+    """Signals (n, P) whose residuals are more than noise, and what may help."""
+    noise = noise_sd(values)
+    ratio = np.divide(p.noise_sd, noise, out=np.ones_like(noise), where=noise > 0)
+    marked, typical = p.flagged("misfit"), float(np.median(ratio))
+    many = bool(marked.mean() > FEW)
+    if many or typical > STRUCTURED:
+        shown = float(np.median(ratio[marked])) if many else typical
+        near = "pixels" if noun == "image" else "samples"
+        yield Doubt(
+            "misfit",
+            f"The model leaves structure over: {share(marked, f'{noun}s')} misfit badly, and residuals are "
+            f"{shown:.2g} times the noise between neighbouring {near} (median of "
+            f"{'these' if many else 'all'}). Look at the residuals; {advice} Error bars allow for it.",
+            "look",
+        )
+    else:
+        yield from flagged(p, "misfit", "Unlike the rest: {share}; check {which}.", noun)
 
 
 def amount(value: float, p: Posterior) -> str:

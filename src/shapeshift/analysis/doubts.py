@@ -11,17 +11,17 @@ from shapeshift.analysis.doubt import (
     FEW,
     ORDER,
     RESOLVED,
-    STRUCTURED,
     Doubt,
     amount,
+    flagged,
     latents,
+    misfit,
     share,
     training,
     which,
 )
 from shapeshift.analysis.doubts_images import image_doubts
 from shapeshift.analysis.poses import of_images
-from shapeshift.data.preprocess import noise_sd
 from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
@@ -165,48 +165,29 @@ def _ambiguous(p: Posterior) -> Iterator[Doubt]:
 
 def _phases(p: Posterior) -> Iterator[Doubt]:
     """A set of several patterns."""
-    marked = p.flagged("phase")
-    if marked.any():
-        yield Doubt(
-            "phases",
-            f"One moving shape is the wrong model for {share(marked)}: they look different from the rest, "
-            "and lie elsewhere, as another phase does. Their shifts have a zero of their own: leave out "
-            "those flagged 'phase', or fit every phase by itself.",
-            "look" if marked.mean() > FEW else "note",
-        )
+    return flagged(
+        p,
+        "phase",
+        "One moving shape is the wrong model for {share}: they look different from the rest, and lie "
+        "elsewhere, as another phase does. Their shifts have a zero of their own: leave out those flagged "
+        "'phase', or fit every phase by itself.",
+        name="phases",
+    )
 
 
 def _faint(p: Posterior) -> Iterator[Doubt]:
     """Signals that say next to nothing."""
-    marked = p.flagged("faint")
-    if marked.any():
-        yield Doubt(
-            "faint",
-            f"{share(marked)} hold next to no pattern above the noise: their shifts are guesses, as wide "
-            "as the prior. Leave out those flagged 'faint' before averaging.",
-            "look" if marked.mean() > FEW else "note",
-        )
+    return flagged(
+        p,
+        "faint",
+        "{share} hold next to no pattern above the noise: their shifts are guesses, as wide as the prior. "
+        "Leave out those flagged 'faint' before averaging.",
+    )
 
 
 def _misfit(values: np.ndarray, p: Posterior) -> Iterator[Doubt]:
     """Signals whose residuals are more than noise."""
-    noise = noise_sd(values)
-    ratio = np.divide(p.noise_sd, noise, out=np.ones_like(noise), where=noise > 0)
-    marked = p.flagged("misfit")
-    typical = float(np.median(ratio))
-    many = bool(marked.mean() > FEW)
-    if many or typical > STRUCTURED:
-        shown = float(np.median(ratio[marked])) if many else typical
-        yield Doubt(
-            "misfit",
-            f"The model leaves structure over: {share(marked)} misfit badly, and residuals are "
-            f"{shown:.2g} times the noise between neighbouring samples (median of "
-            f"{'these' if many else 'all'}). Look at the residuals; more latents may help, and a pattern "
-            "that moves in parts is not a rigid shift. Error bars allow for the misfit.",
-            "look",
-        )
-    elif marked.any():
-        yield Doubt("misfit", f"Unlike the rest: {share(marked)}; check {which(marked)}.", "note")
+    return misfit(values, p, "more latents may help, and a pattern that moves in parts is not a rigid shift.")
 
 
 def _calibration(c: Calibration | None) -> Iterator[Doubt]:

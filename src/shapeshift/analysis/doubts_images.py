@@ -12,16 +12,16 @@ from shapeshift.analysis.doubt import (
     FEW,
     ORDER,
     RESOLVED,
-    STRUCTURED,
     Doubt,
+    flagged,
     latents,
+    misfit,
     training,
 )
 from shapeshift.analysis.doubt import share as share_of
 from shapeshift.analysis.doubt import which as which_of
 from shapeshift.analysis.poses import all_round, circular_sd, columns_of, poses_of
 from shapeshift.data.images import as_images
-from shapeshift.data.preprocess import noise_sd
 from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
@@ -134,33 +134,18 @@ def _ambiguous(p: Posterior) -> Iterator[Doubt]:
 
 def _faint(p: Posterior) -> Iterator[Doubt]:
     """Images that say next to nothing."""
-    marked = p.flagged("faint")
-    if marked.any():
-        yield Doubt(
-            "faint",
-            f"{share(marked)} hold next to no pattern above the noise: their poses are guesses, as wide as "
-            "the prior. Leave out those flagged 'faint' before averaging.",
-            "look" if marked.mean() > FEW else "note",
-        )
+    return flagged(
+        p,
+        "faint",
+        "{share} hold next to no pattern above the noise: their poses are guesses, as wide as the prior. "
+        "Leave out those flagged 'faint' before averaging.",
+        "image",
+    )
 
 
 def _misfit(values: np.ndarray, p: Posterior) -> Iterator[Doubt]:
     """Images whose residuals are more than noise."""
-    noise = noise_sd(values)
-    ratio = np.divide(p.noise_sd, noise, out=np.ones_like(noise), where=noise > 0)
-    marked, typical = p.flagged("misfit"), float(np.median(ratio))
-    many = bool(marked.mean() > FEW)
-    if many or typical > STRUCTURED:
-        shown = float(np.median(ratio[marked])) if many else typical
-        yield Doubt(
-            "misfit",
-            f"The model leaves structure over: {share(marked)} misfit badly, and residuals are {shown:.2g} "
-            f"times the noise between neighbouring pixels (median of {'these' if many else 'all'}). Look at "
-            "the residuals; more latents, or another warp, may help. Error bars allow for the misfit.",
-            "look",
-        )
-    elif marked.any():
-        yield Doubt("misfit", f"Unlike the rest: {share(marked)}; check {which(marked)}.", "note")
+    return misfit(values, p, "more latents, or another warp, may help.", "image")
 
 
 def _with(value: float, units: str) -> str:
