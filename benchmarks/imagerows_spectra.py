@@ -92,7 +92,7 @@ def shapeshift_images(task: data.Classed, seed: int) -> Answer:
 
 
 def _shapeshift_conditional(task: data.Classed, seed: int, model: Any) -> Answer:
-    """Patterns of shapes as the classes have them (``draw``), and of shapes from the normal prior."""
+    """Patterns of shapes from the normal prior, and of shapes as the classes have them (``draw``)."""
     classes, _, z = wanted(task, seed)
     model, out = timed(lambda: model.fit(task.train, condition=task.label))
     shapes = model.draw(len(classes), condition=classes, random_state=seed)

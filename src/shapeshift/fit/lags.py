@@ -31,7 +31,7 @@ def lag_table(vae: PoseVAE, bank: Bank) -> LagTable:
     assert isinstance(bank.reach, int)
     steps = torch.arange(-bank.reach, len(vae.grid) + bank.reach, dtype=vae.grid.dtype)
     wide = (steps * vae.sample - 1.0)[None, :, None].expand(len(bank.z), -1, -1)
-    u, s, v = torch.linalg.svd(vae.expected(vae.decoder(bank.z)(wide)), full_matrices=False)
+    u, s, v = torch.linalg.svd(vae.expected(vae.field(bank.z)(wide)), full_matrices=False)
     rank = min(RANK, len(s))
     basis, mix = v[:rank], u[:, :rank] * s[:rank]
     windows = (mix @ basis).unfold(1, len(vae.grid), 1).flip(1)

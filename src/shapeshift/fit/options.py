@@ -15,7 +15,7 @@ from shapeshift.data.preprocess import NORMALISATIONS, Affine, whole_set
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.choose import look_like_counts
 from shapeshift.fit.gauge import ZEROS
-from shapeshift.fit.recipe import epochs_for
+from shapeshift.fit.recipe import RELEASE_OF_KINDS, epochs_for
 from shapeshift.fit.start import Design
 from shapeshift.fit.train import Plan, Weight
 from shapeshift.model.likelihoods import LIKELIHOODS, Likelihood, PoissonCounts
@@ -171,8 +171,9 @@ def image_design_of(model: ImageVAE, likelihood: Likelihood, raster: Raster) -> 
 def plan_of(model: PoseEstimator, n: int, n_classes: int = 0) -> Plan:
     """How to train n signals."""
     images = hasattr(model, "raster_")
+    kinds = not (n_classes or images or model.condition_ is None) and model.condition_.kinds
     sizes = (n, model.batch_size, model.held_out, n_classes)
-    epochs = model.epochs or epochs_for(*sizes, images=images)
+    epochs = model.epochs or epochs_for(*sizes, images=images, kinds=kinds)
     return Plan(
         epochs=epochs,
         batch_size=model.batch_size,
@@ -181,6 +182,7 @@ def plan_of(model: PoseEstimator, n: int, n_classes: int = 0) -> Plan:
         patience=model.patience or max(10, epochs // 3),
         kl_weight=_weights(model.kl_weight),
         averaging=float(model.averaging),
+        release=RELEASE_OF_KINDS if kinds else Plan.release,
     )
 
 

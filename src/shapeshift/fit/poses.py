@@ -198,7 +198,7 @@ def pose_table(vae: PoseVAE, bank: Bank) -> PoseTable:
     assert isinstance(vae.frame, Plane)
     assert isinstance(bank.reach, Reach)
     warps = vae.named_warps
-    field = vae.decoder(bank.z)
+    field = vae.field(bank.z)
     cells = cells_of(vae.frame, vae.grid, warps)
     centred = vae.nuisance is not None and len(vae.nuisance.basis) > 0
     draw = lambda u: vae.expected(field(u.expand(len(bank.z), *u.shape)))  # noqa: E731

@@ -17,6 +17,7 @@ from shapeshift.fit.phases import Home, home_of
 from shapeshift.fit.recipe_classes import OnEpoch, fit_classes
 from shapeshift.fit.refine import refine
 from shapeshift.fit.search import better_places, infer
+from shapeshift.fit.spread import settle
 from shapeshift.fit.start import Design, build, canonical_grid
 from shapeshift.fit.start_given import (
     agreed,
@@ -40,6 +41,9 @@ from shapeshift.model.vae import PoseVAE
 
 STEPS = 900  # optimiser steps when the number of epochs is not given
 IMAGE_STEPS = 600
+# A kind often has one factor, and its first latent time to bend around it: released early, two latents hold
+# it on an arc, off which draws from the prior look like nothing.
+RELEASE_OF_KINDS = (0.05, 0.6)
 STILL = 0.02  # prior sd, in samples, where a shift explains less than one more shape component
 SAMPLE = 1024  # signals that fix the bank and the zero
 FEW_IMAGES = 512
@@ -59,10 +63,19 @@ class Fitted(NamedTuple):
     temper: float = 1.0  # what a nat of evidence is worth where classes are told apart
 
 
-def epochs_for(n: int, batch_size: int, held_out: float, n_classes: int = 0, *, images: bool = False) -> int:
+def epochs_for(
+    n: int,
+    batch_size: int,
+    held_out: float,
+    n_classes: int = 0,
+    *,
+    images: bool = False,
+    kinds: bool = False,
+) -> int:
     """Epochs that make up about STEPS steps (of images IMAGE_STEPS), at least 4 and at most 400; with classes
-    to be found, which start at shapes of their own, half as many as of signals."""
-    steps = STEPS / 2 if n_classes else IMAGE_STEPS if images else STEPS
+    to be found, which start at shapes of their own, half as many as of signals, and twice as many where
+    signals are of known kinds, whose shapes are released later."""
+    steps = STEPS / 2 if n_classes else IMAGE_STEPS if images else STEPS * (2 if kinds else 1)
     return min(400, max(4, math.ceil(steps / math.ceil((1 - held_out) * n / batch_size))))
 
 
@@ -118,7 +131,10 @@ def fit(
     history = train(vae, data, plan, generator, search=search if vae.n_pose else None, on_epoch=on_epoch)
     enough = SAMPLE if design.image is None else FEW_IMAGES
     some = torch.linspace(0, len(x) - 1, min(enough, len(x))).long()  # the same for every seed
-    some = of_every_kind(given, enough) if design.kinds else some
+    if design.kinds:
+        some = of_every_kind(given, enough)
+        with torch.no_grad():
+            settle(vae.spread, vae.encode(x[some], place[some], given[some]), given[some])
     theta = settled(vae, x[some], noise[some], given[some], bank(some, place))
     if isinstance(reach, Reach):
         reach = tightened(vae, theta, reach)
@@ -152,7 +168,7 @@ def _begun_on_line(
     if still:
         start = start._replace(lag=torch.zeros_like(start.lag), reach=max(4, x.shape[1] // 12))
         design = design._replace(prior_sd={"shift": STILL * 2 / (x.shape[1] - 1)})
-    if start.turned:  # one latent alone would make do with false shifts
+    if start.turned and not design.kinds:  # one latent alone would make do with false shifts
         plan = replace(plan, release=(0.0, 0.0))
     vae = build(design, x, start, generator)
     if design.kinds:

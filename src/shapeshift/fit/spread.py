@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from shapeshift.model.latents import KNOTS, Factors, Spread
+
 NEAR = 5  # neighbours in shape to one of which a draw goes part of the way
 LIKE = 32  # signals of the most similar numbers, among which a draw begins
 
@@ -43,3 +45,43 @@ def _between(z: Tensor, n: int, generator: torch.Generator) -> Tensor:
     other = torch.randint(near.shape[1], (n, 1), generator=generator)
     share = torch.rand(n, 1, generator=generator)
     return z[first] + share * (z[near.gather(1, other)[:, 0]] - z[first])
+
+
+# --- the prior of a kind ---------------------------------------------------------------------------
+
+NODES = (-1.6, -0.75, -0.25, 0.25, 0.75, 1.6)  # of a normal distribution, each for a sixth of it
+RISE = 0.02  # least slope of the first latent's function
+STIFF = 0.3  # weight of the second differences of a mean, against one signal a knot
+NEAR_KNOT = 0.4  # sd of the window of a scale, in units of the prior
+
+
+def settle(spread: Spread, q: Factors, given: Tensor) -> None:
+    """Let every kind fill the prior: S of the factors of many signals, of which (n, c) is given."""
+    for k in range(given.shape[1]):
+        own = given[:, k] == 1
+        z, sd = q.z[own], q.z_sd[own]
+        if len(z) < 2 * KNOTS:
+            continue
+        spread.first[k] = _quantiles(z[:, 0], sd[:, 0], spread.knots) - spread.knots
+        here = spread.inverse(q, given).z[own, 0]
+        spread.middle[k], spread.log_scale[k] = _along(spread, here, z[:, 1:], sd[:, 1:])
+
+
+def _quantiles(z: Tensor, sd: Tensor, knots: Tensor) -> Tensor:
+    """Where the mixture of N(z, sd^2) (n,) has the quantiles of a standard normal at the knots (J,)."""
+    all_of = (z[:, None] + sd[:, None] * z.new_tensor(NODES)).flatten()
+    found = torch.quantile(all_of, torch.special.ndtr(knots))
+    least = RISE * (knots[1] - knots[0])
+    steps = torch.diff(found).clamp_min(least)
+    return torch.cat([found[:1], found[0] + steps.cumsum(0)])
+
+
+def _along(spread: Spread, here: Tensor, w: Tensor, sd: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log sd (K - 1, J) of the further latents w (n, K - 1) as functions of the first, here (n,)."""
+    on, _ = spread.hats(here)
+    eye = torch.eye(on.shape[1], dtype=on.dtype)
+    bend = torch.diff(eye, n=2, dim=0)
+    middle = torch.linalg.solve(on.T @ on + STIFF * bend.T @ bend + 1e-3 * eye, on.T @ w)
+    near = torch.exp(-0.5 * ((here[:, None] - spread.knots) / NEAR_KNOT).square()) + 1e-6
+    square = (w - on @ middle).square() + sd.square()
+    return middle.T, 0.5 * (near.T @ square / near.sum(0)[:, None]).log().T

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from threading import Lock
+from collections.abc import Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from torch.func import jvp, vmap
 
 from shapeshift.model.decoders import Template
-from shapeshift.model.fields import SplineField
+from shapeshift.model.fields import Field, SplineField
 from shapeshift.model.frames import Frame, Line
-from shapeshift.model.latents import Factors
+from shapeshift.model.latents import Factors, Spread
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import Nuisance
+from shapeshift.model.slopes import with_slopes
 from shapeshift.model.warps import Shift, Warp, pull_back
 
 
@@ -68,6 +67,7 @@ class PoseVAE(nn.Module):
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.n_latent = self.n_free = n_latent  # of the K latents, the first n_free are in use
         self.n_given, self.frame = n_given, frame or Line()
+        self.spread = Spread(n_latent, n_given)
         self.n_pose = sum(w.size for w in warps)
         self.register_buffer("grid", grid)
         line = grid.shape[1] == 1 and isinstance(decoder, Template)
@@ -85,9 +85,13 @@ class PoseVAE(nn.Module):
         """The warps, in the order of their action."""
         return list(self.warps)  # type: ignore[arg-type]
 
+    def field(self, z: Tensor) -> Field:
+        """The canonical patterns of z and what is given (B, K + c)."""
+        return self.decoder(self.spread(z))
+
     def values(self, pose: Tensor, z: Tensor) -> Tensor:
         """Field values at the measured grid: pose (B, G), z and what is given (B, K + c) -> (B, P)."""
-        field = self.decoder(z)
+        field = self.field(z)
         if self._on_lattice and isinstance(field, SplineField):
             return field.on_lattice(self.grid[0, 0] - pose[:, 0], len(self.grid))
         return field(pull_back(self.named_warps, self.grid, pose))
@@ -95,24 +99,25 @@ class PoseVAE(nn.Module):
     def values_and_jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Values v (B, P) at theta (B, G + K + c), and their derivatives by pose and z, J (B, G + K, P).
 
-        Forward mode: one tangent a parameter (Baydin et al. 2018, J. Mach. Learn. Res. 18, 153).
+        Forward mode, where the template does not know them better.
         """
         g = self.n_pose
+        z, slopes = self.spread(theta[:, g:]), self.spread.slopes(theta[:, g:])
         if self._on_lattice:
             assert isinstance(self.decoder, Template)
             first = self.grid[0, 0] - theta[:, 0]
-            values, jacobian = self.decoder.read_with_slopes(theta[:, g:], first, len(self.grid))
+            values, jacobian = self.decoder.read_with_slopes(z, first, len(self.grid))
             jacobian[:, 0].neg_()
+            jacobian[:, g:] = spread_by(slopes, jacobian[:, g:])
             return values, jacobian
         if self._on_plane:
             assert isinstance(self.decoder, Template)
             u, along = with_slopes(lambda pose: pull_back(self.named_warps, self.grid, pose), theta[:, :g])
-            values, gradient, by_z = self.decoder.read_with_gradient(theta[:, g:], u)
+            values, gradient, by_z = self.decoder.read_with_gradient(z, u)
             points = gradient.unflatten(2, (-1, len(self.grid)))  # (B, 2, channels, P)
             by_pose = torch.einsum("bdcp,gbpd->bgcp", points, along).flatten(2)
-            return values, torch.cat([by_pose, by_z], 1)
-        free = theta[:, : g + self.n_latent]
-        given = theta[:, g + self.n_latent :]
+            return values, torch.cat([by_pose, spread_by(slopes, by_z)], 1)
+        free, given = theta.tensor_split([g + self.n_latent], 1)
         values, slopes = with_slopes(lambda t: self.values(t[:, :g], torch.cat([t[:, g:], given], 1)), free)
         return values, slopes.movedim(0, 1)
 
@@ -154,7 +159,10 @@ class PoseVAE(nn.Module):
     def encode(self, x: Tensor, place: Tensor, given: Tensor | None = None) -> Factors:
         """q(pose, z | x, y) of signals (B, P) where the global search said ``place``, given y (B, c)."""
         moved = self.frame.moved_back(self.shown(x), place, self.named_warps, self.grid)
-        rest = self.encoder(*moved) if given is None or not self.n_given else self.encoder(*moved, given)
+        if given is None or not self.n_given:
+            rest = self.encoder(*moved)
+        else:
+            rest = self.spread.inverse(self.encoder(*moved, given), given)
         if self.n_free < self.n_latent:
             rest = rest.without_shape_after(self.n_free)
         return rest._replace(pose=self.frame.pose(place, rest.pose, self.named_warps, self.sample))
@@ -180,15 +188,6 @@ class PoseVAE(nn.Module):
         return torch.where((theta[:, : self.n_pose].abs() <= bound).all(1), energy, torch.inf)
 
 
-_FORWARD_MODE = Lock()  # torch keeps one level of dual numbers for all threads
-
-
-def with_slopes(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
-    """f(z) (n, ...) and its derivatives (K, n, ...) by every column of z (n, K); f works row by row."""
-    if not z.shape[1]:
-        values = function(z)
-        return values, values.new_zeros(0, *values.shape)
-    directions = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, *z.shape)
-    with _FORWARD_MODE:
-        out: tuple[Tensor, Tensor] = vmap(lambda d: jvp(function, (z,), (d,)), out_dims=(None, 0))(directions)  # type: ignore[arg-type,assignment]
-    return out
+def spread_by(slopes: Tensor | None, by_w: Tensor) -> Tensor:
+    """Derivatives (B, K, P) by z from those by w = S(z), slopes dw_i / dz_j (B, j, i)."""
+    return by_w if slopes is None else slopes @ by_w
