@@ -94,6 +94,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     "similarity": (
         Figure("median", "median error of a turn, degrees", aim=2.0),
         Figure("shift_median", "median error of a displacement, pixels", aim=0.3),
+        Figure("own_shift_median", "the same between the points that each model calls a pattern's place"),
         _share("scale_median", "median error of a ratio of sizes", aim=0.03),
         *_covered(what=" of the turn"),
         *_covered("shift_", " of the displacement"),

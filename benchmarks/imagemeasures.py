@@ -58,14 +58,47 @@ def anchored(shift: np.ndarray, angle: np.ndarray, scale: np.ndarray, truth: np.
     displacements, by absolute errors so that images gone wrong have no say: two numbers from hundreds of
     images, the same help for all.
     """
-    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
 
     def moved(c: np.ndarray) -> np.ndarray:
-        turned = np.stack([cos * c[0] - sin * c[1], sin * c[0] + cos * c[1]], 1)
-        return shift - scale[:, None] * turned
+        return shift - scale[:, None] * _turned(np.broadcast_to(c, shift.shape), angle)
 
     fit = least_squares(lambda c: (moved(c) - truth).ravel(), np.zeros(2), loss="soft_l1", f_scale=0.1)
     return moved(fit.x)
+
+
+def carried(
+    points: np.ndarray, first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where points (n, 2) of first images lie in the second images, by the poses of both.
+
+    A point p of an image of pose (t, angle, scale) is the point ``R' (p - t) / scale`` of the pattern, R'
+    the turn back; the other pose carries it on. Which point of the pattern t tells cancels, for every
+    shape by itself, as the zero of angles does in their difference.
+
+    Parameters
+    ----------
+    first, second : (t, t_sd, angle, scale)
+        Arrays (n, 2), (n, 2), (n,) in degrees and (n,).
+
+    Returns
+    -------
+    ndarray (n, 2), ndarray (n, 2)
+        Places, and their sd from those of t.
+    """
+    t1, sd1, angle1, scale1 = first
+    t2, sd2, angle2, scale2 = second
+    ratio = (scale2 / scale1)[:, None]
+    place = t2 + ratio * _turned(points - t1, angle2 - angle1)
+    turned_sd = np.sqrt(_turned(sd1**2, angle2 - angle1, squared=True))
+    return place, np.hypot(sd2, ratio * turned_sd)
+
+
+def _turned(v: np.ndarray, angle: np.ndarray, squared: bool = False) -> np.ndarray:
+    """Vectors (n, 2) turned by angles in degrees; with ``squared``, variances of independent components."""
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    if squared:
+        return np.stack([cos**2 * v[:, 0] + sin**2 * v[:, 1], sin**2 * v[:, 0] + cos**2 * v[:, 1]], 1)
+    return np.stack([cos * v[:, 0] - sin * v[:, 1], sin * v[:, 0] + cos * v[:, 1]], 1)
 
 
 def shift_measures(difference: np.ndarray, sd: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -159,23 +159,24 @@ def _pose(mean: np.ndarray, sd: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def measure_similarity(task: data.Posed, answer: Answer) -> Figures:
-    """Differences of angle, place and size between the two images of every held-out digit."""
+    """Angle, place and size of the second image of every held-out digit against the first."""
     first, second = task.first_pose, task.second_pose
+    poses = [
+        tuple(answer[f"{name}_{key}"] for key in ("shift", "shift_sd", "angle", "scale"))
+        for name in ("first", "second")
+    ]
     both = {
-        key: np.concatenate([answer[f"first_{key}"], answer[f"second_{key}"]])
-        for key in ("shift", "angle", "scale")
+        key: np.concatenate([p[k] for p in poses]) for key, k in (("shift", 0), ("angle", 2), ("scale", 3))
     }
     placed = im.anchored(**both, truth=np.concatenate([first.shift, second.shift]))
-    half = len(first.angle)
+    own = np.split(placed, 2)
     relative = [answer[f"{name}_scale_sd"] / answer[f"{name}_scale"] for name in ("first", "second")]
     pair = [answer[f"{name}_angle{sd}"] for sd in ("", "_sd") for name in ("first", "second")]
+    by_own = own[1] - own[0] - (second.shift - first.shift)
     return {
         **im.turn_measures(*pair, second.angle - first.angle),
-        **im.shift_measures(
-            placed[half:] - placed[:half],
-            np.hypot(answer["first_shift_sd"], answer["second_shift_sd"]),
-            second.shift - first.shift,
-        ),
+        **im.shift_measures(*im.carried(first.shift, *poses), second.shift),
+        "own_shift_median": float(np.median(np.linalg.norm(by_own, axis=1))),
         **im.scale_measures(
             np.log(answer["second_scale"] / answer["first_scale"]),
             np.hypot(*relative),

@@ -166,6 +166,23 @@ def test_places_are_judged_whatever_point_of_the_pattern_an_estimator_takes(benc
     assert found[20:] == pytest.approx(pose.shift[20:], abs=0.05)
 
 
+def test_points_are_carried_from_image_to_image_whatever_point_of_a_shape_its_place_is(bench):
+    tasks, measures = bench.imagetasks, bench.imagemeasures
+    rng, n = np.random.default_rng(0), 300
+    own = rng.normal(0, 2, (n, 2))  # another point for every shape
+
+    def told(pose):
+        place = pose.shift + pose.scale[:, None] * measures._turned(own, pose.angle)
+        return place, np.tile([0.3, 0.1], (n, 1)), pose.angle, pose.scale
+
+    first, second = tasks.Pose.draw(rng, n), tasks.Pose.draw(rng, n)
+    place, sd = measures.carried(first.shift, told(first), told(second))
+    assert place == pytest.approx(second.shift, abs=1e-9)
+    noisy = [(t + rng.normal(0, s), s, angle, scale) for t, s, angle, scale in map(told, (first, second))]
+    place, sd = measures.carried(first.shift, *noisy)
+    assert np.std((place - second.shift) / sd) == pytest.approx(1, abs=0.1)
+
+
 def test_places_and_sizes_are_measured_with_their_coverage(bench):
     rng, n = np.random.default_rng(0), 20_000
     error = rng.normal(0, 0.2, (n, 2))

@@ -24,7 +24,7 @@ def classed():
     made = [ss.synthetic.sample(name, EACH, k, length=96) for k, name in enumerate(KINDS)]
     X = np.concatenate([values for values, _ in made])
     label, shift = np.repeat(KINDS, EACH), np.concatenate([truth["shift"].values for _, truth in made])
-    model = ss.ShiftVAE(epochs=80, batch_size=64).fit(X, x=made[0][0]["x"].values, condition=label)
+    model = ss.ShiftVAE().fit(X, x=made[0][0]["x"].values, condition=label)
     return X, label, shift, model, model.posterior(X, condition=label)
 
 

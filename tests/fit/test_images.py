@@ -79,6 +79,15 @@ def test_error_bars_hold_for_two_images_of_one_pattern(similar):
     assert 0.58 < np.mean(np.abs(moved) < np.hypot(a.shift_sd, b.shift_sd)) < 0.8
 
 
+def test_places_are_told_from_the_middle_of_the_frame(similar):
+    """Wherever the patterns of the set lie: two sets, of which one lies off the middle, agree."""
+    _, X, (_, shift, _) = similar
+    low = np.roll(X, 3, axis=1)  # three rows further down
+    model = ss.ImageVAE(n_latent=1, warps=("rotation", "shift", "scale"), epochs=20).fit(low[:200])
+    place = model.posterior(low[:200]).shift - shift[:200]
+    assert np.median(place, 0) == pytest.approx([3, 0], abs=0.4)
+
+
 def test_generation_and_posterior_are_inverses(similar):
     model, _, _ = similar
     rng = np.random.default_rng(3)

@@ -265,7 +265,7 @@ def test_the_report_has_doubts_first_words_with_units_and_pictures(folder: Path)
         "row (pixel) from 0 to 9; column (pixel) from 0 to 11",
         "degrees",
         "counter-clockwise with the first row at the top",
-        "pose 0 is the middle of the poses",
+        "rotation 0 and scale 1 are the middle of the poses",
         "prior of the rotation",
         "pixel along each axis",
     ):

@@ -1,10 +1,11 @@
 """Where zero is, for images.
 
 The data fix a pose only up to a pose of the shape's own: turning every canonical pattern of one shape, and
-its angles back, changes nothing that is measured. The convention: pose 0 is the middle of the training set,
-and the displacement is that of the point about which patterns turn and grow, the one whose position does not
-depend on how a pattern is turned: of all points c(z) = (1, z, y) B fixed to a pattern, g c(z) has the least
-variance there. Displacements and turns are then uncorrelated.
+its angles back, changes nothing that is measured. The convention: angle and size 0 are the middle of the
+training set, and the displacement is that of the point about which patterns turn and grow, the one whose
+position does not depend on how a pattern is turned, from the middle of the frame: of all points
+c(z) = (1, z, y) B fixed to a pattern, g c(z) has the least variance there. Displacements and turns are then
+uncorrelated. Patterns that do nothing but move have no such point: their middle place is 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.model.vae import PoseVAE, with_slopes
-from shapeshift.model.warps import Rotation, Shift, parts_of, push_forward, wrapped
+from shapeshift.model.warps import Rotation, Shift, Warp, parts_of, push_forward, wrapped
 
 LOOSE = 2.0  # pixels that the centre of a pattern may lie off the canonical origin, a priori
 
@@ -100,12 +101,15 @@ def fit_plane_zero(vae: PoseVAE, theta: Tensor, *, kinds: bool = False) -> Plane
 
 
 def _middle(vae: PoseVAE, pose: Tensor) -> Tensor:
-    """The middle (G,) of poses (n, G)."""
-    middle = [
-        torch.atan2(p.sin().mean(0), p.cos().mean(0)) if isinstance(w, Rotation) else p.median(0).values
-        for w, p in parts_of(vae.named_warps, pose)
-    ]
-    return torch.cat([*middle, pose.new_zeros(0)])
+    """The pose (G,) to be called 0, of poses (n, G)."""
+
+    def middle(warp: Warp, p: Tensor) -> Tensor:
+        if isinstance(warp, Rotation):
+            return torch.atan2(p.sin().mean(0), p.cos().mean(0))
+        placed = isinstance(warp, Shift) and len(vae.named_warps) > 1
+        return torch.zeros_like(p[0]) if placed else p.median(0).values
+
+    return torch.cat([*(middle(w, p) for w, p in parts_of(vae.named_warps, pose)), pose.new_zeros(0)])
 
 
 def _centres(vae: PoseVAE, theta: Tensor, rows: Tensor) -> Tensor:
@@ -129,5 +133,8 @@ def plane_sentence(names: tuple[str, ...]) -> str:
     """What pose 0 means, for a reader."""
     told = "pose 0 is the middle of the poses of the set the model was fitted to"
     if "shift" in names and len(names) > 1:
-        told += "; shift is the displacement of the point about which patterns turn and grow"
+        told = told.replace("pose 0 is", "rotation 0 and scale 1 are")
+        told += (
+            "; shift is the place of the point about which patterns turn and grow, from the frame's middle"
+        )
     return told
