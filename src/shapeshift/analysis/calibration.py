@@ -193,7 +193,7 @@ def calibrate(
     if not m.warps or m.shift_sd_ < STILL * m.axis_step_:
         return None
     rng = np.random.default_rng(random_state)
-    values = as_stack(X).values
+    values = as_stack(X, gaps=True).values
     values = values[rng.permutation(len(values))[:most]]
     p = m.posterior(values)
     good = np.flatnonzero((p.flags == "") & (p.noise_sd > 0) & np.isfinite(p.shift))
@@ -211,6 +211,10 @@ def calibrate(
         )
     else:
         noisy, sd = _with_residuals(m, values, p, good, rows, clean, rng), [p.noise_sd[rows]] * 3
+    gap = np.isnan(values[rows])
+    if gap.any():  # every signal keeps its own
+        noisy = [np.where(gap, np.nan, y) for y in noisy]
+        sd = [np.where(gap, np.inf, s if np.ndim(s) == 2 else s[:, None]) for s in sd]
     found = [m.posterior(y) for y in noisy]
     bound = np.hypot(*(matched_filter_bound(c, m.axis_step_, s) for c, s in zip(clean[:2], sd, strict=False)))
     return calibration_of(found[0], found[1], moved, bound, found[2], at=places[0])
@@ -245,7 +249,8 @@ def _with_residuals(
     own = np.concatenate([jacobian, drawn[..., None], np.ones_like(drawn)[..., None]], -1)
     _, root = inverse_of(np.einsum("npi,npj->nij", own, own))
     basis = np.einsum("npi,nij->npj", own, root)  # orthonormal
-    noise = np.nan_to_num((values - drawn) / np.maximum(p.noise_sd, 1e-300)[:, None])
+    noise = (values - drawn) / np.maximum(p.noise_sd, 1e-300)[:, None]
+    noise = np.where(np.isnan(values), rng.normal(size=values.shape), np.nan_to_num(noise))
     anew = rng.normal(size=(len(values), basis.shape[2])) - np.einsum("npj,np->nj", basis, noise)
     noise = noise + np.einsum("npj,nj->np", basis, anew)
     like = _alike(p.noise_sd, good, rows, rng)

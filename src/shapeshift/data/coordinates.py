@@ -81,7 +81,7 @@ class Stack:
         return out.assign_coords({self.axis.name: along})
 
 
-def as_stack(X: Any, x: Any = None) -> Stack:
+def as_stack(X: Any, x: Any = None, *, gaps: bool = False) -> Stack:
     """Check signals and put them on a uniform, increasing axis.
 
     Parameters
@@ -89,6 +89,8 @@ def as_stack(X: Any, x: Any = None) -> Stack:
     X : array (n, P), or xarray.DataArray (..., P) whose last dimension is the signal's axis
     x : array (P,), optional
         Axis of a plain array; by default 0, 1, 2, ... samples.
+    gaps : bool
+        Whether nan is a sample that was not measured, and not an error.
 
     Raises
     ------
@@ -115,9 +117,9 @@ def as_stack(X: Any, x: Any = None) -> Stack:
         )
     axis = _axis(given, x, values.shape[-1])
     values = values.reshape(-1, values.shape[-1])
-    _refuse_gaps(values)
+    notes: list[str] = _gaps_told(values) if gaps else []
+    _refuse_gaps(values, np.isinf(values) if gaps else ~np.isfinite(values))
     order = np.argsort(axis.values, kind="stable")
-    notes: list[str] = []
     if not np.array_equal(order, np.arange(len(order))):
         values, axis = values[:, order], Axis(axis.values[order], axis.name, axis.units)
         notes.append("the axis was not increasing: samples were sorted by it")
@@ -134,10 +136,32 @@ def as_stack(X: Any, x: Any = None) -> Stack:
 
 
 def resample(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Signals (n, P) on ``old``, interpolated to ``new`` by shape-preserving cubics (PCHIP)."""
+    """Signals (n, P) on ``old``, interpolated to ``new`` by shape-preserving cubics (PCHIP); a gap stays one
+    where the nearest sample is missing."""
     from scipy.interpolate import PchipInterpolator
 
-    return PchipInterpolator(old, values, axis=1)(new)
+    gap = np.isnan(values)
+    if not gap.any():
+        return PchipInterpolator(old, values, axis=1)(new)
+    near = np.abs(new[:, None] - old).argmin(1)
+    out = np.full((len(values), len(new)), np.nan)
+    for row, (y, none) in enumerate(zip(values, gap, strict=True)):
+        if (~none).sum() >= 2:
+            out[row] = PchipInterpolator(old[~none], y[~none])(new)
+    return np.where(gap[:, near], np.nan, out)
+
+
+def _gaps_told(values: np.ndarray) -> list[str]:
+    """A note on samples that were not measured; a set of nothing else is refused."""
+    gap = np.isnan(values)
+    if gap.all():
+        raise ShapeshiftError("got signals without a single number (all are NaN), needed measured samples.")
+    if not gap.any():
+        return []
+    share, rows = gap.mean(), int(gap.any(1).sum())
+    return [
+        f"{share:.2g} of the samples are missing, in {rows} of {len(values)} signals: they count for nothing"
+    ]
 
 
 def _numeric(values: Any) -> np.ndarray:
@@ -145,13 +169,15 @@ def _numeric(values: Any) -> np.ndarray:
 
     if sp.issparse(values):
         raise TypeError("Sparse data was passed, but dense data is required: use X.toarray().")
+    hidden = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     array = np.asarray(values)
     if np.iscomplexobj(array):
         raise ShapeshiftError(
             "Complex data not supported: got complex numbers, needed real ones; fit np.abs(X) or X.real."
         )
     try:
-        return array.astype(np.float64) if array.dtype != np.float64 else array
+        array = array.astype(np.float64) if array.dtype != np.float64 else array
+        return array if hidden is None else np.where(hidden, np.nan, array)
     except TypeError as error:
         raise TypeError(f"argument must be a string, a bytes-like object or a number: {error}") from error
     except ValueError as error:
@@ -178,8 +204,7 @@ def _axis(given: Any, x: Any, length: int) -> Axis:
     return Axis(axis, name, units)
 
 
-def _refuse_gaps(values: np.ndarray) -> None:
-    bad = ~np.isfinite(values)
+def _refuse_gaps(values: np.ndarray, bad: np.ndarray) -> None:
     if bad.any():
         rows, columns = np.unique(np.nonzero(bad)[0]), np.unique(np.nonzero(bad)[1])
         raise ShapeshiftError(
@@ -195,7 +220,8 @@ def _some(numbers: np.ndarray, most: int = 6) -> str:
 
 def refuse_constant(values: np.ndarray) -> None:
     """Refuse signals (n, P) none of which varies along the axis."""
-    if (np.ptp(values, axis=1) == 0).all():
+    varies = np.nanmax(values, axis=1, initial=-np.inf) > np.nanmin(values, axis=1, initial=np.inf)
+    if not varies.any():
         raise ShapeshiftError(
             f"got {len(values)} signals that are all constant along the axis, needed signals with a pattern: "
             "check which dimension is the axis (orientation)."

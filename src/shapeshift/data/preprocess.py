@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from shapeshift.errors import ShapeshiftError
 
+TWO_STEPS = 2  # samples
+_STARTS: dict[Callable, dict] = {np.max: {"initial": -np.inf}, np.min: {"initial": np.inf}}
 NORMALISATIONS = ("max", "area", "sd", "minmax")
 
 
@@ -40,20 +43,31 @@ def per_signal(x: np.ndarray, how: str | None) -> Affine:
     if how not in NORMALISATIONS:
         raise ShapeshiftError(f"got normalise={how!r}, needed None or one of {', '.join(NORMALISATIONS)}.")
     if how == "max":
-        offset, gain = 0 * one, x.max(1, keepdims=True)
+        offset, gain = 0 * one, _seen(np.max, x)
     elif how == "area":
-        offset, gain = 0 * one, np.abs(x).mean(1, keepdims=True)
+        offset, gain = 0 * one, _seen(np.mean, np.abs(x))
     elif how == "sd":
-        offset, gain = x.mean(1, keepdims=True), x.std(1, keepdims=True)
+        offset, gain = _seen(np.mean, x), _seen(np.std, x)
     else:
-        offset, gain = x.min(1, keepdims=True), np.ptp(x, axis=1)[:, None]
+        offset = _seen(np.min, x)
+        gain = _seen(np.max, x) - offset
     return Affine(offset, np.where(gain > 0, gain, 1.0))
+
+
+def _seen(statistic: Callable[..., np.ndarray], x: np.ndarray) -> np.ndarray:
+    """A statistic of every signal (n, P) over what was measured of it, (n, 1); 0 where that is nothing."""
+    gap = np.isnan(x)
+    if not gap.any():
+        return statistic(x, axis=1, keepdims=True)
+    seen = ~gap | gap.all(1, keepdims=True)
+    return statistic(np.where(gap, 0.0, x), axis=1, keepdims=True, where=seen, **_STARTS.get(statistic, {}))
 
 
 def whole_set(x: np.ndarray) -> Affine:
     """Mean 0 and sd 1 over the whole set: amplitudes keep their ratios."""
-    sd = float(x.std())
-    return Affine(np.array(float(x.mean())), np.array(sd if sd > 0 else 1.0))
+    told = x[~np.isnan(x)]
+    sd = float(told.std())
+    return Affine(np.array(float(told.mean())), np.array(sd if sd > 0 else 1.0))
 
 
 def noise_sd(x: np.ndarray) -> np.ndarray:
@@ -65,7 +79,35 @@ def noise_sd(x: np.ndarray) -> np.ndarray:
     """
     if x.shape[1] < 5:
         return np.zeros(len(x))
+    gaps = np.isnan(x).any(1)
+    if gaps.any():
+        out = np.zeros(len(x))
+        out[~gaps] = noise_sd(x[~gaps])
+        out[gaps] = _noise_around_gaps(x[gaps])
+        return out
     return _medians(np.abs(np.diff(x.astype(np.float32), 2, axis=1))) / (0.6745 * np.sqrt(6.0))
+
+
+def _noise_around_gaps(x: np.ndarray) -> np.ndarray:
+    """The same of signals with gaps: every measured sample against the line through its measured neighbours,
+    of which it is a + b = 1 parts; the variance of the difference is 1 + a^2 + b^2 times the noise's.
+
+    Neighbours more than TWO_STEPS apart on either side are left out, where there are others.
+    """
+    length = x.shape[1]
+    order = np.argsort(np.isnan(x), axis=1, kind="stable")  # measured samples first, in their order
+    y, at = np.take_along_axis(x, order, 1), order.astype(float)
+    left, right = at[:, 1:-1] - at[:, :-2], at[:, 2:] - at[:, 1:-1]
+    a = right / (left + right)
+    bend = np.abs(y[:, 1:-1] - a * y[:, :-2] - (1 - a) * y[:, 2:]) / np.sqrt(1 + a**2 + (1 - a) ** 2)
+    inside = np.arange(2, length)[None] < (~np.isnan(x)).sum(1)[:, None]
+    near = inside & (np.maximum(left, right) <= TWO_STEPS)
+    used = np.where(near.sum(1, keepdims=True) >= 3, near, inside)
+    found = np.zeros(len(x))
+    some = used.any(1)
+    if some.any():
+        found[some] = np.nanmedian(np.where(used, bend, np.nan)[some], axis=1) / 0.6745
+    return found
 
 
 def _medians(x: np.ndarray) -> np.ndarray:
@@ -78,7 +120,7 @@ def _medians(x: np.ndarray) -> np.ndarray:
 def noise_and_contrast(x: np.ndarray) -> np.ndarray:
     """Noise sd and contrast, the sd of the signal about its mean with the noise taken off: (n, 2)."""
     noise = noise_sd(x)
-    return np.stack([noise, np.sqrt(np.maximum(x.var(1) - noise**2, 0.0))], axis=1)
+    return np.stack([noise, np.sqrt(np.maximum(_seen(np.var, x)[:, 0] - noise**2, 0.0))], axis=1)
 
 
 def moved_back(values: np.ndarray, samples: np.ndarray) -> np.ndarray:

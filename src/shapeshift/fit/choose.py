@@ -12,6 +12,7 @@ from torch import Tensor
 
 from shapeshift.fit.align import align, constant, fitting_weight, without
 from shapeshift.fit.subspace import unexplained
+from shapeshift.model.gaps import count_seen
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import nuisance
 from shapeshift.model.spikes import without_spikes
@@ -33,11 +34,15 @@ def look_like_counts(x: np.ndarray) -> bool:
     counts of means m: in the faint half of the samples and in all, its median over 0.455 (that of a
     chi-squared variate) must agree with it.
     """
-    if x.shape[1] < 8 or (x < 0).any() or (x != np.rint(x)).any() or x.max() < 3:
+    told = x[~np.isnan(x)]
+    if x.shape[1] < 8 or not len(told) or told.min() < 0 or (told != np.rint(told)).any() or told.max() < 3:
         return False
-    smooth = uniform_filter1d(x, 5, axis=1)[:, 1:-1]
+    seen_here = ~np.isnan(x)
+    near = uniform_filter1d(seen_here.astype(float), 5, axis=1)
+    smooth = uniform_filter1d(np.where(seen_here, x, 0.0), 5, axis=1) / np.maximum(near, 0.2)
+    smooth = smooth[:, 1:-1]
     square = np.diff(x, 2, axis=1) ** 2 / 6
-    seen = smooth >= FEWEST
+    seen = (smooth >= FEWEST) & ~np.isnan(square)
     if seen.mean() < 0.02:
         return False
     ratio = square[seen] / smooth[seen] / 0.4549
@@ -48,7 +53,9 @@ def look_like_counts(x: np.ndarray) -> bool:
 def filled(x: Tensor, noise: Tensor) -> Tensor:
     """Which signals (n, P) hold more than noise, bool (n,): the others teach nothing about shape, and a fit
     to them would invent one. All of them, where fewer than a quarter do."""
-    scatter = noise[:, 0].square() * (2 / x.shape[1]) ** 0.5  # sd of the variance of pure noise
+    scatter = (
+        noise[:, 0].square() * (2 / count_seen(x).clamp_min(1)) ** 0.5
+    )  # sd of the variance of pure noise
     held = noise[:, 1].square() > EMPTY * scatter
     return held if held.double().mean() >= 0.25 else torch.ones_like(held)
 

@@ -20,6 +20,7 @@ from shapeshift.fit.refine import Refined, in_chunks, joint_loss, refine
 from shapeshift.fit.search import Found, better_places, candidates, infer, start_at, table_of
 from shapeshift.fit.start_kinds import members
 from shapeshift.fit.train import Signals
+from shapeshift.model.gaps import rest
 from shapeshift.model.objective import Elbo, elbo, over_classes
 from shapeshift.model.vae import PoseVAE
 
@@ -131,7 +132,7 @@ def residual_squares(vae: PoseVAE, x: Tensor, noise: Tensor, values: Tensor) -> 
     """Squares (n,) of what fitted values leave over of signals, in units of their noise."""
     tame = vae.likelihood.tamed(x)
     sd = vae.likelihood.rough_sd(x, noise)
-    return (tame - vae.likelihood.mean(values)).square().sum(1) / sd.square().clamp_min(1e-12)
+    return rest(tame, vae.likelihood.mean(values)).square().sum(1) / sd.square().clamp_min(1e-12)
 
 
 class ClassPosterior(NamedTuple):

@@ -102,6 +102,11 @@ class SignalModel(PoseEstimator):
         self.axis_, self.n_features_in_ = axis, len(axis)
         self.axis_name_, self.axis_units_ = description["axis"]["name"], description["axis"]["units"]
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # a sample that was not measured
+        return tags
+
     def _empty(self, design: Design, bank: Bank) -> PoseVAE:
         return empty_line(design, len(self.axis_), bank)
 
@@ -274,7 +279,8 @@ class ShiftVAE(SignalModel):
         Parameters
         ----------
         X : array (n, length) or xarray.DataArray (..., length)
-            The last dimension is the axis of the signals; others may form a map.
+            The last dimension is the axis of the signals; others may form a map. Samples that were not
+            measured are nan, or masked in a numpy masked array: they count for nothing.
         y : ignored
         x : array (length,), optional
             Axis of a plain array.

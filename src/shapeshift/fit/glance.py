@@ -15,6 +15,7 @@ from shapeshift.fit.lags import lag_table
 from shapeshift.fit.poses import places_of, pose_table
 from shapeshift.fit.refine import in_chunks
 from shapeshift.model.frames import Plane
+from shapeshift.model.gaps import bridged
 from shapeshift.model.latents import Factors
 from shapeshift.model.vae import PoseVAE
 
@@ -41,7 +42,9 @@ def glance(vae: PoseVAE, bank: Bank, x: Tensor, given: Tensor | None = None) -> 
     def encode(x: Tensor, given: Tensor) -> Factors:
         if filters is None:
             return vae.encode(x, torch.zeros(len(x), dtype=torch.long), given)
-        explained = (vae.likelihood.tamed(x) @ filters).unflatten(1, (-1, 2 * reach + 1)).square().sum(1)
+        explained = (
+            (bridged(vae.likelihood.tamed(x)) @ filters).unflatten(1, (-1, 2 * reach + 1)).square().sum(1)
+        )
         return vae.encode(x, explained.argmax(1) - reach, given)
 
     return Factors(*in_chunks(encode, x, given))

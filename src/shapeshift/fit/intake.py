@@ -39,12 +39,13 @@ def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Sta
     if hasattr(X, "columns") and not named and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
     own = x if x is not None or reset or named or not hasattr(model, "axis_") else None
-    stack = as_stack(X, own)
+    stack = as_stack(X, own, gaps=True)
     if not reset and hasattr(model, "axis_"):
         refuse_other_length(stack.values.shape[1], axis_of(model), type(model).__name__)
     shown = stack.values if named or not hasattr(X, "columns") else X
     least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
-    validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least)
+    finite = {"ensure_all_finite": "allow-nan"}  # a gap
+    validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least, **finite)
     if reset:
         refuse_constant(stack.values)
         return stack

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from shapeshift.fit.align import correlate
 from shapeshift.fit.bank import CANDIDATES, Bank, Candidates, with_a_chance
+from shapeshift.model.gaps import seen_in, with_zeros
 from shapeshift.model.vae import PoseVAE
 
 RANK = 6  # the bank's shapes are drawn from so many components at most
@@ -17,12 +18,14 @@ RANK = 6  # the bank's shapes are drawn from so many components at most
 class LagTable(NamedTuple):
     """The bank's signals on a grid wider than the window, as few components: mix (m, r) @ basis (r, C).
 
-    energy (m, L): squares under the window at every lag, lags increasing.
+    energy (m, L): squares under the window at every lag, lags increasing. square (m, C): those of every
+    sample, for windows of which not all was measured.
     """
 
     basis: Tensor
     mix: Tensor
     energy: Tensor
+    square: Tensor
 
 
 @torch.no_grad()
@@ -36,7 +39,15 @@ def lag_table(vae: PoseVAE, bank: Bank) -> LagTable:
     basis, mix = v[:rank], u[:, :rank] * s[:rank]
     windows = (mix @ basis).unfold(1, len(vae.grid), 1).flip(1)
     windows = windows if vae.nuisance is None else vae.nuisance.cleared(windows)
-    return LagTable(basis, mix, windows.square().sum(2))
+    return LagTable(basis, mix, windows.square().sum(2), (mix @ basis).square())
+
+
+def energy_seen(table: LagTable, seen: Tensor) -> Tensor:
+    """Squares (n, m, L) under the samples that were measured, seen (n, P); a baseline takes of them the share
+    it takes of the whole window."""
+    part = correlate(seen, table.square).flip(2).clamp_min(0)
+    whole = correlate(torch.ones_like(seen[:1]), table.square).flip(2).clamp_min(1e-12)
+    return part * (table.energy / whole)
 
 
 def lag_candidates(vae: PoseVAE, bank: Bank, table: LagTable, x: Tensor, noise: Tensor) -> Candidates:
@@ -44,11 +55,13 @@ def lag_candidates(vae: PoseVAE, bank: Bank, table: LagTable, x: Tensor, noise: 
     assert isinstance(bank.reach, int)
     y = vae.likelihood.tamed(x)
     y = y if vae.nuisance is None else vae.nuisance.cleared(y)
+    seen, y = seen_in(y), with_zeros(y)
     product = table.mix @ correlate(y, table.basis).flip(2)
+    energy = table.energy if seen is None else energy_seen(table, seen)
     if vae.nuisance is not None and vae.nuisance.gain:
-        explained = product.clamp_min(0).square() / (2 * table.energy + 1e-9)
+        explained = product.clamp_min(0).square() / (2 * energy + 1e-9)
     else:
-        explained = product - 0.5 * table.energy
+        explained = product - 0.5 * energy
     weight = vae.likelihood.rough_sd(x, noise).square().reciprocal()[:, None]
     lags = torch.arange(-bank.reach, bank.reach + 1)
     prior = 0.5 * vae.prior_precision()[0] * (lags * vae.sample).square()

@@ -117,11 +117,12 @@ def likelihood_name(asked: str, values: np.ndarray) -> str:
 
 def likelihood_of(name: str, values: np.ndarray) -> Likelihood:
     """The likelihood, after a check that all data are in its support."""
+    size, values = values.size, values[~np.isnan(values)]
     likelihood = PoissonCounts(max(float(values.mean()), 1e-6)) if name == "poisson" else LIKELIHOODS[name]()
     outside = int((~likelihood.inside(torch.from_numpy(values))).sum())
     if outside:
         raise ShapeshiftError(
-            f"got {outside} of {values.size} values outside the support of likelihood={name!r} (the data run "
+            f"got {outside} of {size} values outside the support of likelihood={name!r} (the data run "
             f"from {values.min():.4g} to {values.max():.4g}), needed {likelihood.support}: use "
             "likelihood='gaussian', or rescale the data."
         )

@@ -18,6 +18,7 @@ from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.refine import in_chunks
 from shapeshift.fit.search import Found, infer
 from shapeshift.fit.threads import one_each
+from shapeshift.model.gaps import count_seen, mean_seen
 from shapeshift.model.likelihoods import SMALLEST
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def posterior_of(
     ambiguous = found.rival_gap / excess < AMBIGUOUS
     rival = torch.where(ambiguous, _rival_shift(found) + delta, torch.nan)
     own, own_sd = gains(vae, x, theta, covariance, sample_sd)
-    evidence = found.refined.log_evidence.double().numpy() - x.shape[1] * np.log(gain)
+    evidence = found.refined.log_evidence.double().numpy() - _numbers(count_seen(x)) * np.log(gain)
     return Posterior(
         shift=_numbers(shift) * axis.half,
         shift_sd=_numbers(shift_sd) * axis.half,
@@ -171,12 +172,12 @@ def _empty(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found, excess: Tensor)
     """Signals (n, P) that hold no pattern, bool (n,): no more power than noise may have, and no narrow
     feature either, which a long window would hide: a constant explains them about as well."""
     variance = noise[:, 0].square() + SMALLEST**2
-    empty = noise[:, 1].square() <= EMPTY * (2 / x.shape[1]) ** 0.5 * variance
+    empty = noise[:, 1].square() <= EMPTY * (2 / count_seen(x).clamp_min(1)) ** 0.5 * variance
     rows = torch.nonzero(empty)[:, 0]
     if len(rows):
         x, noise, values = x[rows], noise[rows], found.refined.values[rows]
         flat = vae.nuisance is not None and len(vae.nuisance.basis) > 0  # a baseline holds the level
-        level = 0 * x if flat else vae.likelihood.values_at(x.mean(1, keepdim=True)).expand_as(x)
+        level = 0 * x if flat else vae.likelihood.values_at(mean_seen(x)).expand_as(x)
         told = vae.likelihood.log_prob(x, values, noise)
         told = told - vae.likelihood.log_prob(x, vae.fitted(x, level), noise)
         empty[rows] = told / excess[rows] < PATTERN

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.threads import side_by_side
+from shapeshift.model.gaps import seen_in
 from shapeshift.model.vae import PoseVAE
 
 CHUNK = 512
@@ -127,7 +128,8 @@ def _normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> 
     """Values, Gauss-Newton Hessian, gradient and joint loss at theta."""
     precision = vae.prior_precision()
     values, jacobian = vae.fitted_and_jacobian(x, theta)
-    information = vae.likelihood.fisher(values, noise)
+    information, seen = vae.likelihood.fisher(values, noise), seen_in(x)
+    information = information if seen is None else information * seen
     hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     score = vae.likelihood.score(x, values, noise)
     gradient = theta[:, : len(precision)] * precision - (jacobian @ score[..., None])[..., 0]

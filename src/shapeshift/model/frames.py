@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from shapeshift.model.gaps import with_zeros
 from shapeshift.model.warps import Rotation, Warp, composed, parts_of, push_forward, wrapped
 
 
@@ -130,6 +131,6 @@ def half_window(grid: Tensor) -> Tensor:
 def moved_back(x: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
     """Signals x (B, P) moved by -lag samples (B,), and the mask (B, P) of what was measured there."""
     p = torch.arange(x.shape[1], device=x.device) + lag[:, None]
-    seen = (p >= 0) & (p < x.shape[1])
     y = torch.gather(x, 1, p.clamp(0, x.shape[1] - 1))
-    return y * seen, seen.to(x.dtype)
+    seen = (p >= 0) & (p < x.shape[1]) & ~torch.isnan(y)
+    return with_zeros(y) * seen, seen.to(x.dtype)

@@ -1,7 +1,8 @@
 """Likelihoods: what a measurement looks like around the values of the field.
 
 A likelihood turns field values v (B, P) and what is known of the noise of every signal (B, 2) - the sd of
-a sample, and the contrast, the sd of the signal itself - into a distribution, and
+a sample, and the contrast, the sd of the signal itself - into a distribution; samples that were not
+measured, nan in x, count for nothing. It
 declares the support of the data and its Fisher information with respect to v. The refinement needs
 nothing else: Gauss-Newton on any likelihood is Fisher scoring, with weights ``F`` in place of
 ``1 / sigma^2`` (Nelder & Wedderburn 1972, J. R. Stat. Soc. A 135, 370).
@@ -16,15 +17,9 @@ from typing import final
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import (
-    Bernoulli,
-    ContinuousBernoulli,
-    Distribution,
-    Normal,
-    Poisson,
-    StudentT,
-)
+from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Normal, Poisson, StudentT
 
+from shapeshift.model.gaps import bridged, count_seen, mean_seen, rest, seen_in, with_zeros
 from shapeshift.model.spikes import without_spikes
 
 SMALLEST = 1e-4  # no sample is known better than this, in units of the whole set's sd
@@ -74,7 +69,7 @@ class Likelihood(nn.Module, ABC):
 
     def rough_sd(self, x: Tensor, noise: Tensor) -> Tensor:
         """One noise sd a signal, good enough to weigh squared residuals in the search: (B,)."""
-        return self(self.values_at(x.mean(1, keepdim=True)), noise).stddev[:, 0]
+        return self(self.values_at(mean_seen(x)), noise).stddev[:, 0]
 
     def excess(self, x: Tensor, values: Tensor, noise: Tensor, n_parameters: int) -> Tensor:
         """Variance of the residuals over the one that was assumed, (B,); 1 where noise is not free."""
@@ -102,7 +97,8 @@ class Likelihood(nn.Module, ABC):
 
     def log_prob(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         """log p(x | v) of every signal, summed over its samples: (B,)."""
-        return self(values, noise).log_prob(x).sum(-1)
+        density, seen = self(values, noise).log_prob(with_zeros(x)), seen_in(x)
+        return (density if seen is None else density * seen).sum(-1)
 
     def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         """Derivative of log p(x | v) with respect to v, (B, P)."""
@@ -132,9 +128,10 @@ class _WithMisfit(Likelihood):
         return self.scale(noise)[:, 0]
 
     def excess(self, x: Tensor, values: Tensor, noise: Tensor, n_parameters: int) -> Tensor:
-        square = ((x - values) / self.scale(noise)).square()
+        square = (rest(x, values) / self.scale(noise)).square()
         total = (self.robust_weight(square) * square).sum(1)
-        return (total + PRIOR_DOF) / (x.shape[1] - n_parameters + PRIOR_DOF)
+        spare = (count_seen(x) - n_parameters).clamp_min(0)
+        return (total + PRIOR_DOF) / (spare + PRIOR_DOF)
 
     @torch.no_grad()
     def settle(self, x: Tensor, values: Tensor, noise: Tensor) -> None:
@@ -174,11 +171,11 @@ class Gaussian(_WithMisfit):
 
     def log_prob(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         scale = self.scale(noise)
-        square = ((x - values) / scale).square().sum(-1)
-        return -0.5 * square - x.shape[-1] * (scale.log()[:, 0] + 0.5 * math.log(2 * math.pi))
+        square = (rest(x, values) / scale).square().sum(-1)
+        return -0.5 * square - count_seen(x) * (scale.log()[:, 0] + 0.5 * math.log(2 * math.pi))
 
     def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
-        return (x - values) / self.scale(noise).square()
+        return rest(x, values) / self.scale(noise).square()
 
 
 @final
@@ -204,12 +201,14 @@ class StudentTNoise(_WithMisfit):
     def excess(self, x: Tensor, values: Tensor, noise: Tensor, n_parameters: int) -> Tensor:
         """Of the estimate, not of the samples: <psi^2> / <psi'>^2 of the scores psi found (Huber 1964, Ann.
         Math. Stat. 35, 73, eq. 1.1) over the one that noise of this kind would have, 1 / F."""
-        ratio = (x - values) / self.scale(noise)
+        ratio = rest(x, values) / self.scale(noise)
         psi = self.robust_weight(ratio.square()) * ratio
         bend = (self.dof + 1) * (self.dof - ratio.square()) / (self.dof + ratio.square()).square()
-        fisher, length = (self.dof + 1) / (self.dof + 3), x.shape[1]
-        power = (psi.square().sum(1) + PRIOR_DOF * fisher) / (length - n_parameters + PRIOR_DOF)
-        return fisher * power / bend.mean(1).clamp_min(0.3 * fisher).square()
+        fisher, length = (self.dof + 1) / (self.dof + 3), count_seen(x)
+        spare = (length - n_parameters).clamp_min(0)
+        power = (psi.square().sum(1) + PRIOR_DOF * fisher) / (spare + PRIOR_DOF)
+        bend = torch.where(torch.isnan(x), 0.0, bend).sum(1) / length.clamp_min(1)
+        return fisher * power / bend.clamp_min(0.3 * fisher).square()
 
     def tamed(self, x: Tensor) -> Tensor:
         return without_spikes(x)
@@ -217,13 +216,12 @@ class StudentTNoise(_WithMisfit):
     def log_prob(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         scale, dof = self.scale(noise), self.dof
         constant = math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2) - 0.5 * math.log(dof * math.pi)
-        tails = torch.log1p(((x - values) / scale).square() / dof).sum(-1)
-        return x.shape[-1] * (constant - scale.log()[:, 0]) - 0.5 * (dof + 1) * tails
+        tails = torch.log1p((rest(x, values) / scale).square() / dof).sum(-1)
+        return count_seen(x) * (constant - scale.log()[:, 0]) - 0.5 * (dof + 1) * tails
 
     def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
-        scale = self.scale(noise)
-        rest = x - values
-        return self.robust_weight((rest / scale).square()) * rest / scale.square()
+        scale, off = self.scale(noise), rest(x, values)
+        return self.robust_weight((off / scale).square()) * off / scale.square()
 
     def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         factor = (self.dof + 1) / (self.dof + 3)
@@ -278,11 +276,12 @@ class PoissonCounts(Likelihood):
         return self.level * values
 
     def weight(self, x: Tensor) -> Tensor:
-        near = F.avg_pool1d(x[:, None], 5, 1, 2, count_include_pad=False)[:, 0]
+        near = F.avg_pool1d(bridged(x)[:, None], 5, 1, 2, count_include_pad=False)[:, 0]
         return 1 / (near + 0.5)
 
     def score(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
-        return (x / self.mean(values) - 1) * self.level * torch.sigmoid(self.sharpness * values)
+        mean = self.mean(values)
+        return rest(x, mean) / mean * self.level * torch.sigmoid(self.sharpness * values)
 
     def fisher(self, values: Tensor, noise: Tensor) -> Tensor:
         slope = self.level * torch.sigmoid(self.sharpness * values)

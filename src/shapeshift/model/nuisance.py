@@ -14,6 +14,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from shapeshift.model.gaps import mean_seen, seen_in, with_zeros
+
 NAMES = ("gain", "offset", "baseline")
 CURVE = 2  # degree of the polynomial that is called baseline
 SMALLEST_GAIN = 1e-3
@@ -58,18 +60,28 @@ class Nuisance(nn.Module):
         return len(self.basis) + self.gain
 
     def cleared(self, y: Tensor) -> Tensor:
-        """What of y (..., P) no baseline can explain."""
-        return y - (y @ self.basis.T.contiguous()) @ self.basis  # so laid out, rows do not mix
+        """What of y (..., P) no baseline can explain; nan stays nan."""
+        return y - self.baseline(y)
+
+    def baseline(self, y: Tensor) -> Tensor:
+        """The baseline nearest to y (..., P) where it was measured."""
+        seen = seen_in(y)
+        if seen is None or not len(self.basis):
+            return (y @ self.basis.T.contiguous()) @ self.basis  # so laid out, rows do not mix
+        flat, seen = with_zeros(y).flatten(0, -2), seen.flatten(0, -2)
+        rows = self.basis.expand(len(flat), -1, -1)
+        free = torch.linalg.solve(_normal(rows, seen), rows @ flat[..., None])[..., 0]
+        return (free @ self.basis).view(y.shape)
 
     def seen(self, x: Tensor, noise: Tensor) -> Tensor:
         """Noise sd and contrast (B, 2) of signals (B, P), the contrast without their baselines."""
-        power = self.cleared(x).square().mean(1) - noise[:, 0].square()
+        power = mean_seen(self.cleared(x).square())[:, 0] - noise[:, 0].square()
         return torch.stack([noise[:, 0], power.clamp_min(0).sqrt()], 1)
 
     def plain(self, x: Tensor) -> Tensor:
         """Signals (B, P) without baseline and, where there is a gain, of unit size: what an encoder sees."""
         y = self.cleared(x)
-        return y / y.square().mean(1, keepdim=True).sqrt().clamp_min(1e-9) if self.gain else y
+        return y / mean_seen(y.square()).sqrt().clamp_min(1e-9) if self.gain else y
 
     def fitted(self, x: Tensor, values: Tensor, weight: Tensor | None = None) -> Tensor:
         """The values that come nearest to x: g v + B' beta, (B, P); samples count by ``weight`` (B, P)."""
@@ -109,9 +121,11 @@ class Nuisance(nn.Module):
 
         The gain's error bar: what the noise does to it at known theta, and what theta's own error does.
         """
-        v, dv = self.cleared(values), self.cleared(slopes)
-        g = self._gain(self.cleared(x), v)
-        baseline = (x - g * values) @ self.basis.T @ self.basis
+        gap = torch.isnan(x)
+        v = with_zeros(self.cleared(values.masked_fill(gap, torch.nan)))
+        dv = with_zeros(self.cleared(slopes.masked_fill(gap[:, None], torch.nan)))
+        g = self._gain(with_zeros(self.cleared(x)), v)
+        baseline = self.baseline(x - g * values)
         if not self.gain:
             return Solved(g[:, 0].expand(len(x)), torch.zeros_like(sd), baseline)
         power = v.square().sum(1).clamp_min(1e-12)

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from shapeshift.model.decoders import Template
 from shapeshift.model.fields import Field, SplineField
 from shapeshift.model.frames import Frame, Line
+from shapeshift.model.gaps import seen_in, with_zeros
 from shapeshift.model.latents import Factors, Spread
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import Nuisance
@@ -125,21 +126,31 @@ class PoseVAE(nn.Module):
         """Values (B, P) with the gain and baseline of the signals x (B, P), in closed form."""
         if self.nuisance is None:
             return values
-        y, weight = self.likelihood.observed(x), self.likelihood.weight(x)
+        y, weight, seen = self._weighed(x)
         fitted = self.nuisance.fitted(y, values, weight)
-        if weight is None:
+        if self.likelihood.weight(x) is None:
             return fitted
-        return self.nuisance.fitted(y, values, self.likelihood.fisher(fitted, fitted))  # and once more
+        weight = self.likelihood.fisher(fitted, fitted)  # and once more
+        return self.nuisance.fitted(y, values, weight if seen is None else weight * seen)
+
+    def _weighed(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Signals (B, P) in the units of field values, what their samples count for when a nuisance is solved
+        for, and which were measured; None: all alike, and all."""
+        y, weight, seen = self.likelihood.observed(x), self.likelihood.weight(x), seen_in(x)
+        if seen is None:
+            return y, weight, None
+        return with_zeros(y), seen if weight is None else weight * seen, seen
 
     def fitted_and_jacobian(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The same at theta (B, G + K), with the derivatives (B, G + K, P)."""
         values, jacobian = self.values_and_jacobian(theta)
         if self.nuisance is None:
             return values, jacobian
-        y, weight = self.likelihood.observed(x), self.likelihood.weight(x)
-        if weight is not None:
+        y, weight, seen = self._weighed(x)
+        if self.likelihood.weight(x) is not None:
             fitted = self.nuisance.fitted(y, values, weight)
             weight = self.likelihood.fisher(fitted, fitted)
+            weight = weight if seen is None else weight * seen
         return self.nuisance.fitted_with_slopes(y, values, jacobian, weight)
 
     def expected(self, values: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
         "dims": {str(name): size for name, size in X.sizes.items()},
         "axis": _axis(X),
         "values": _values(rows),
-        **_noise(rows[np.isfinite(rows).all(axis=1)]),
+        **_noise(rows[~np.isinf(rows).any(axis=1)]),
         "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note],
     }
 

@@ -116,7 +116,7 @@ def _lead(m: Any, X: Any) -> str:
 def _sample(m: Any, X: Any, p: Posterior) -> tuple[xr.DataArray, Posterior]:
     """Some of the signals on the model's axis, evenly spread over all, and their posterior."""
     named = hasattr(X, "dims")
-    stack = as_stack(X, None if named else m.axis_)
+    stack = as_stack(X, None if named else m.axis_, gaps=True)
     rows = spread(len(stack.values), SHOWN)
     coords = {m.axis_name_: (m.axis_name_, m.axis_, {"units": m.axis_units_})}
     sample = xr.DataArray(
