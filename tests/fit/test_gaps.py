@@ -1,4 +1,4 @@
-"""Samples that were not measured count for nothing: in the noise, the fit, the posterior and all around it."""
+"""Samples that were not measured count for nothing: in noise, fit, posterior and all around."""
 
 import numpy as np
 import pytest

@@ -34,8 +34,8 @@ def rest(x: Tensor, values: Tensor) -> Tensor:
 
 
 def bridged(x: Tensor, sd: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-    """Gaps of signals (n, P) bridged by straight lines between their neighbours, and held at the ends; 0 where
-    a signal has no sample.
+    """Gaps of signals (n, P) bridged by straight lines between neighbours, and held at the ends; 0 where a
+    signal has no sample.
 
     With a noise ``sd`` (n,), a bridge gets the noise that it lacks, so that what is learned of noise and
     squares is learned of it too. For whatever only has to come near: a search, a start.

@@ -9,8 +9,8 @@ SPIKE = 6.0  # noise sd
 
 
 def without_spikes(x: Tensor) -> Tensor:
-    """Samples that lie more than SPIKE noise sd off the median of five neighbours are put there (Hampel); nan stays
-    nan."""
+    """Samples that lie more than SPIKE noise sd off the median of five neighbours are put there (Hampel); nan
+    stays nan."""
     five = torch.nn.functional.pad(x[:, None], (2, 2), mode="replicate")[:, 0].unfold(1, 5, 1)
     middle = five.nanmedian(2).values
     bend = torch.diff(x, n=2, dim=1).abs().nanmedian(1, keepdim=True).values

@@ -115,7 +115,7 @@ def _noise(rows: np.ndarray) -> dict[str, float | None]:
         return {"noise_sd": None, "peak_to_noise": None}
     noise = noise_sd(rows)
     known = noise > 0
-    ratio = np.ptp(rows, axis=1)[known] / noise[known]
+    ratio = (np.nanmax(rows[known], axis=1) - np.nanmin(rows[known], axis=1)) / noise[known]
     return {
         "noise_sd": float(np.median(noise)),
         "peak_to_noise": float(np.median(ratio)) if ratio.size else None,
