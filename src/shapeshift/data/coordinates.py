@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapeshift.data.resampling import resample
 from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
@@ -48,13 +49,27 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """Signals (n, P') as they were measured, on an increasing axis (P',): the ``rows`` of a stack."""
+
+    rows: slice
+    axis: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
 class Stack:
-    """Checked signals (n, P) on a uniform axis, and how to give results back in kind."""
+    """Checked signals (n, P) on a uniform axis, and how to give results back in kind.
+
+    Where they were measured on other axes they are resampled, for what only has to come near, and stand in
+    ``measured`` as they were.
+    """
 
     values: np.ndarray
     axis: Axis
     given: Any = None  # the DataArray that came in, or None for plain arrays
     notes: tuple[str, ...] = field(default=())
+    measured: tuple[Measured, ...] = ()
 
     def per_signal(self, array: np.ndarray, name: str, units: str = "") -> xr.DataArray:
         """A value per signal as a DataArray with the map dimensions restored."""
@@ -127,28 +142,14 @@ def as_stack(X: Any, x: Any = None, *, gaps: bool = False) -> Stack:
     if len(steps) and steps.min() <= 0:
         twice = axis.values[1:][steps <= 0][0]
         raise ShapeshiftError(f"the axis holds the value {twice:.6g} twice: give every sample its own value.")
+    measured: tuple[Measured, ...] = ()
     if len(steps) and np.ptp(steps) > UNIFORM * steps.mean():
         uniform = np.linspace(axis.values[0], axis.values[-1], len(axis.values))
+        measured = (Measured(slice(0, len(values)), axis.values, np.ascontiguousarray(values)),)
         values = resample(values, axis.values, uniform)
         axis = Axis(uniform, axis.name, axis.units)
-        notes.append("the axis was not uniform: signals were resampled to as many equal steps")
-    return Stack(np.ascontiguousarray(values), axis, given, tuple(notes))
-
-
-def resample(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Signals (n, P) on ``old``, interpolated to ``new`` by shape-preserving cubics (PCHIP); a gap stays one
-    where the nearest sample is missing."""
-    from scipy.interpolate import PchipInterpolator
-
-    gap = np.isnan(values)
-    if not gap.any():
-        return PchipInterpolator(old, values, axis=1)(new)
-    near = np.abs(new[:, None] - old).argmin(1)
-    out = np.full((len(values), len(new)), np.nan)
-    for row, (y, none) in enumerate(zip(values, gap, strict=True)):
-        if (~none).sum() >= 2:
-            out[row] = PchipInterpolator(old[~none], y[~none])(new)
-    return np.where(gap[:, near], np.nan, out)
+        notes.append("the axis was not uniform: the search sees signals resampled to as many equal steps")
+    return Stack(np.ascontiguousarray(values), axis, given, tuple(notes), measured)
 
 
 def _gaps_told(values: np.ndarray) -> list[str]:
@@ -194,6 +195,8 @@ def _axis(given: Any, x: Any, length: int) -> Axis:
             coordinate = given.coords[name]
             units = str(coordinate.attrs.get("units", ""))
             x = coordinate.values if x is None else x
+    if x is not None and np.asarray(x).dtype.kind in "mM":
+        x, units = _seconds(np.asarray(x)), "s"
     axis = np.arange(length, dtype=float) if x is None else np.asarray(x, dtype=float).ravel()
     if len(axis) != length:
         raise ShapeshiftError(
@@ -202,6 +205,12 @@ def _axis(given: Any, x: Any, length: int) -> Axis:
     if not np.isfinite(axis).all():
         raise ShapeshiftError("the axis holds NaN or inf: give every sample a finite axis value.")
     return Axis(axis, name, units)
+
+
+def _seconds(times: np.ndarray) -> np.ndarray:
+    """Times or time stamps as seconds; stamps count from the first one."""
+    since = times - times.min() if times.dtype.kind == "M" else times
+    return since / np.timedelta64(1, "ns") * 1e-9
 
 
 def _refuse_gaps(values: np.ndarray, bad: np.ndarray) -> None:
@@ -236,14 +245,4 @@ def refuse_other_length(got: int, needed: Axis, who: str) -> None:
         raise ShapeshiftError(
             f"X has {got} features, but {who} is expecting {n} features as input: resample the signals to "
             f"the model's {n} samples, {ends}, or fit a model to them."
-        )
-
-
-def refuse_other_axis(got: Axis, needed: Axis) -> None:
-    """Refuse an axis that is not the one a model was fitted on."""
-    if not np.allclose(got.values, needed.values, rtol=0, atol=0.02 * needed.step):
-        raise ShapeshiftError(
-            f"got an axis from {got.values[0]:.6g} to {got.values[-1]:.6g}, needed the model's, from "
-            f"{needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}: resample the signals to it, "
-            "or fit a model to them."
         )

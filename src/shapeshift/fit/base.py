@@ -17,6 +17,7 @@ from torch import Tensor
 
 from shapeshift.data import preprocess
 from shapeshift.data.conditions import Condition
+from shapeshift.data.grids import are_several, each_of
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, recipe
 from shapeshift.fit.bank import Bank
@@ -236,13 +237,18 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def reconstruct(self, X: Any, *, x: Any = None, condition: Any = None) -> Any:
         """The model's noise-free signals at the posterior, in kind and in the units of X."""
         check_is_fitted(self, "fitted_")
+        if are_several(X):
+            return each_of(self.reconstruct, X, x, condition)
         stack = self._taken(X, x)
         if self.classes_ is not None and condition is None:
             condition = self.predict(X)
-        given = self._given(condition, len(stack.values))
-        values, _, _ = drawn(self.fitted_, *tensors(self, stack), given)
+        stack, values = self._drawn(stack, self._given(condition, len(stack.values)))
         own = preprocess.per_signal(stack.values, self.normalise)
         return stack.like_given(own.undo(self.scaling_.undo(values)))
+
+    def _drawn(self, stack: Any, given: Tensor) -> tuple[Any, np.ndarray]:
+        """Expected data at the posterior, in model units, and the stack they belong to."""
+        return stack, drawn(self.fitted_, *tensors(self, stack), given)[0]
 
     def draw(self, n: int, *, condition: Any = None, random_state: Any = 0) -> np.ndarray:
         """Shape latents (n, n_latent) as the fitted signals have them, given a condition of all or of each.

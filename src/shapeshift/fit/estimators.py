@@ -9,10 +9,12 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data import preprocess
+from shapeshift.data.grids import are_several, each_of
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
+from shapeshift.fit.measured import drawn_as_measured, posterior_as_measured
 from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
@@ -89,17 +91,23 @@ class SignalModel(PoseEstimator):
         axis = stack.axis
         self.axis_, self.axis_name_, self.axis_units_ = axis.values, axis.name, axis.units
         self.notes_ = stack.notes
+        own = stack.measured
+        self.sampled_ = own[0].axis if len(own) == 1 and len(own[0].values) == len(stack.values) else None
 
     def _design(self, likelihood: Likelihood, undecided: bool) -> Design:
         return design_of(self, likelihood, self._axis, undecided=undecided)
 
     def _geometry(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         axis = {"name": self.axis_name_, "units": self.axis_units_}
-        return {"axis": axis}, {"axis": torch.tensor(self.axis_)}
+        tensors = {"axis": torch.tensor(self.axis_)}
+        return {"axis": axis}, tensors if self.sampled_ is None else tensors | {
+            "sampled": torch.tensor(self.sampled_)
+        }
 
     def _take_geometry(self, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         axis = tensors["axis"].double().numpy()
         self.axis_, self.n_features_in_ = axis, len(axis)
+        self.sampled_ = tensors["sampled"].double().numpy() if "sampled" in tensors else None
         self.axis_name_, self.axis_units_ = description["axis"]["name"], description["axis"]["units"]
 
     def __sklearn_tags__(self) -> Any:
@@ -138,8 +146,13 @@ class SignalModel(PoseEstimator):
         zero, axis = self.zero, self._axis
         if not refine:
             return glance_of(self.fitted_, scaled(self, stack), given, zero, axis, stack)
+        if stack.measured:
+            return posterior_as_measured(self, stack, given, found)
         gain = units(self, stack)
-        return posterior_of(self.fitted_, *tensors(self, stack), given, zero, gain, axis, stack)
+        return posterior_of(self.fitted_, *tensors(self, stack), given, zero, gain, axis, stack, found)
+
+    def _drawn(self, stack: Stack, given: torch.Tensor) -> tuple[Stack, np.ndarray]:
+        return drawn_as_measured(self, stack, given) if stack.measured else super()._drawn(stack, given)
 
     def _poses(self, shapes: torch.Tensor, *poses: Any) -> torch.Tensor:
         (shift,) = poses
@@ -149,6 +162,8 @@ class SignalModel(PoseEstimator):
     def align(self, X: Any, *, x: Any = None, condition: Any = None) -> Any:
         """The signals themselves, moved back to shift 0; nan where nothing was measured."""
         check_is_fitted(self, "fitted_")
+        if are_several(X):
+            return each_of(self.align, X, x, condition)
         stack = self._taken(X, x)
         p = self.posterior(X, x=x, condition=condition)
         return stack.like_given(preprocess.moved_back(stack.values, p.shift / self._axis.step))
@@ -278,12 +293,13 @@ class ShiftVAE(SignalModel):
 
         Parameters
         ----------
-        X : array (n, length) or xarray.DataArray (..., length)
-            The last dimension is the axis of the signals; others may form a map. Samples that were not
+        X : array (n, length) or xarray.DataArray (..., length), or a list of such
+            The last dimension is the axis of the signals; others may form a map. Stacks in a list may each
+            have an axis of their own: another length, step or window, in the same units. Samples that were not
             measured are nan, or masked in a numpy masked array: they count for nothing.
         y : ignored
         x : array (length,), optional
-            Axis of a plain array.
+            Axis of a plain array, uniform or not, or time stamps; of a list, a list.
         condition : array (n,) of labels, or (n,) or (n, c) of float, optional
             What is known of every signal besides: shapes are then learned given it, and everything that is
             asked of the model needs it too. See :class:`~shapeshift.data.conditions.Condition`.

@@ -13,13 +13,15 @@ from torch import Tensor
 from shapeshift.data import preprocess
 from shapeshift.data.coordinates import (
     Axis,
+    Measured,
     Stack,
     as_stack,
     refuse_constant,
-    refuse_other_axis,
     refuse_other_length,
 )
+from shapeshift.data.grids import are_several, on_axis, same_axis, stacked
 from shapeshift.data.images import as_images, refuse_other_raster
+from shapeshift.data.resampling import noise_kept
 
 if TYPE_CHECKING:
     from shapeshift.data.images import ImageStack
@@ -35,12 +37,19 @@ def axis_of(model: ShiftVAE) -> Axis:
 
 def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
     """Checked signals on the model's axis; with ``reset`` their own axis is to become the model's."""
+    if are_several(X):
+        return _several(model, X, x, reset=reset)
     named = hasattr(X, "dims") and hasattr(X, "coords")
     if hasattr(X, "columns") and not named and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
-    own = x if x is not None or reset or named or not hasattr(model, "axis_") else None
-    stack = as_stack(X, own, gaps=True)
-    if not reset and hasattr(model, "axis_"):
+    fitted = hasattr(model, "axis_") and not reset
+    located = x is not None or (named and X.dims[-1] in X.coords)
+    if fitted and not located and model.sampled_ is not None and np.shape(X)[-1:] == model.sampled_.shape:
+        x = model.sampled_
+    stack = as_stack(X, x, gaps=True)
+    if fitted and located and not same_axis(stack.axis, axis_of(model)):
+        return on_axis(stack, axis_of(model))
+    if fitted:
         refuse_other_length(stack.values.shape[1], axis_of(model), type(model).__name__)
     shown = stack.values if named or not hasattr(X, "columns") else X
     least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
@@ -49,9 +58,18 @@ def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Sta
     if reset:
         refuse_constant(stack.values)
         return stack
-    if x is not None or (named and X.dims[-1] in X.coords):
-        refuse_other_axis(stack.axis, axis_of(model))
     return replace(stack, axis=axis_of(model))
+
+
+def _several(model: ShiftVAE, X: Any, x: Any, *, reset: bool) -> Stack:
+    """Stacks on axes of their own, as one."""
+    if not reset:
+        return stacked(X, x, axis_of(model))
+    stack = stacked(X, x)
+    least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2}
+    validate_data(model, stack.values, reset=True, ensure_all_finite="allow-nan", **least)
+    refuse_constant(stack.values)
+    return stack
 
 
 def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:
@@ -85,7 +103,21 @@ def scaled(model: PoseEstimator, stack: Stack | ImageStack) -> Tensor:
 def tensors(model: PoseEstimator, stack: Stack | ImageStack) -> tuple[Tensor, Tensor]:
     """Signals (n, P), their noise and contrast (n, 2), in model units."""
     values = scaled(model, stack)
-    return values, torch.from_numpy(preprocess.noise_and_contrast(values.numpy())).float()
+    noise = preprocess.noise_and_contrast(values.numpy())
+    for own in getattr(stack, "measured", ()):  # second differences know nothing of resampled noise
+        noise[own.rows] = own_noise(model, stack, own) * [noise_kept(own.axis, stack.axis.values), 1.0]
+    return values, torch.from_numpy(noise).float()
+
+
+def own_noise(model: PoseEstimator, stack: Stack, own: Measured) -> np.ndarray:
+    """Noise and contrast (n, 2) of signals on their own axis, in model units."""
+    return preprocess.noise_and_contrast(as_measured(model, stack, own).numpy())
+
+
+def as_measured(model: PoseEstimator, stack: Stack, own: Measured) -> Tensor:
+    """Signals (n, P') on their own axis, in model units."""
+    values = preprocess.per_signal(stack.values[own.rows], model.normalise).apply(own.values)
+    return torch.from_numpy(model.scaling_.apply(values)).float()
 
 
 def units(model: PoseEstimator, stack: Stack | ImageStack) -> np.ndarray:

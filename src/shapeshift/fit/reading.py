@@ -15,7 +15,7 @@ from shapeshift.fit.gauge import Reference, References, offset
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
-from shapeshift.fit.refine import in_chunks
+from shapeshift.fit.refine import in_chunks, refine
 from shapeshift.fit.search import Found, infer
 from shapeshift.fit.threads import one_each
 from shapeshift.model.gaps import count_seen, mean_seen
@@ -34,13 +34,18 @@ NEAR = 0.4  # half-windows from the centre within which a pattern is taken to be
 MISFIT = 4.0  # residual variance over the assumed one
 
 
-def sharpened(fitted: Fitted, x: Tensor, noise: Tensor, found: Found) -> tuple[Tensor, Tensor]:
+def sharpened(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found) -> tuple[Tensor, Tensor]:
     """Covariance (n, d, d) with the noise that the residuals show, and that variance over the assumed one."""
-    vae, refined = fitted.vae, found.refined
+    refined = found.refined
     spent = refined.hessian.shape[1] + (vae.nuisance.size if vae.nuisance else 0)
     excess = vae.likelihood.excess(x, refined.values, noise, spent)
     prior = torch.diag(vae.prior_precision())
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
+
+
+def seen_by(vae: PoseVAE, x: Tensor, noise: Tensor) -> Tensor:
+    """Noise and contrast (n, 2) as the model sees signals (n, P): without what a nuisance takes."""
+    return noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
 
 
 def signal_zero(fitted: Fitted) -> Reference | References:
@@ -105,13 +110,18 @@ def posterior_of(
     axis: Axis,
     stack: Stack,
     found: Found | None = None,
+    measured: tuple[PoseVAE, Tensor, Tensor] | None = None,
 ) -> Posterior:
     """Posterior of signals (n, P) in model units, of which (n, c) is given; ``gain`` (n,) is data units per
-    model unit."""
+    model unit. Signals that were ``measured`` elsewhere, (n, P') with their noise, come with the model read there."""
     vae = fitted.vae
-    noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
+    noise = seen_by(vae, x, noise)
     found, g = found or infer(vae, fitted.bank, x, noise, given), vae.n_pose
-    covariance, excess = sharpened(fitted, x, noise, found)
+    if measured is not None:
+        vae, x, noise = measured
+        noise = seen_by(vae, x, noise)
+        found = found._replace(refined=refine(vae, x, noise, found.refined.theta))
+    covariance, excess = sharpened(vae, x, noise, found)
     theta = found.refined.theta
     z = theta[:, g : g + vae.n_latent]
     shift, shift_sd, delta = placed(fitted, zero, theta, covariance)
@@ -229,7 +239,7 @@ def drawn(
     fitted: Fitted, x: Tensor, noise: Tensor, given: Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected signals at the posterior (n, P), pose (n, G) and shape (n, K), model units."""
-    noise = noise if fitted.vae.nuisance is None else fitted.vae.nuisance.seen(x, noise)
+    noise = seen_by(fitted.vae, x, noise)
     refined = infer(fitted.vae, fitted.bank, x, noise, given).refined
     g, k = fitted.vae.n_pose, fitted.vae.n_latent
     mean = fitted.vae.likelihood.mean(refined.values)

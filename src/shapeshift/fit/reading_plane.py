@@ -63,7 +63,7 @@ def image_posterior_of(
     assert isinstance(zero, PlaneZero)
     noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
     found = found or infer(vae, fitted.bank, x, noise, given)
-    covariance, excess = sharpened(fitted, x, noise, found)
+    covariance, excess = sharpened(fitted.vae, x, noise, found)
     theta, g = found.refined.theta, vae.n_pose
     sample_sd = vae.likelihood.rough_sd(x, noise) * excess.sqrt()
     ambiguous = found.rival_gap / excess < AMBIGUOUS

@@ -36,7 +36,7 @@ from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.frames import Plane
-from shapeshift.model.gaps import bridged
+from shapeshift.model.gaps import bridged, well_seen
 from shapeshift.model.nuisance import nuisance
 from shapeshift.model.vae import PoseVAE
 
@@ -157,9 +157,9 @@ def _begun_on_line(
     """Signals: what was left to the data decided, lags by correlation, networks around the aligned mean."""
     held = filled(x, noise)
     x, noise, given, used = x[held], noise[held], given[held], torch.nonzero(held)[:, 0]
-    x = bridged(x, noise[:, 0], generator)  # a start has only to come near
+    core, x = well_seen(x), bridged(x, noise[:, 0], generator)  # a start has only to come near
     kinds = rows_of_kinds(given) if design.kinds else [torch.arange(len(x))]
-    design = agreed([decided(design, x[r], noise[r], generator) for r in kinds], kinds)
+    design = agreed([decided(design, x[r, core], noise[r], generator) for r in kinds], kinds)
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)

@@ -35,7 +35,7 @@ from shapeshift.fit.start_kinds import (
 from shapeshift.fit.start_line import decided, reach_of, starting_lags
 from shapeshift.fit.start_plane import build_plane, plane_start
 from shapeshift.fit.train import History, Plan, Signals, train
-from shapeshift.model.gaps import bridged
+from shapeshift.model.gaps import bridged, well_seen
 from shapeshift.model.nuisance import nuisance
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Warp
@@ -124,8 +124,8 @@ def _kinds_on_line(
     """Signals of several kinds: lags about those of one alignment, a class at a time."""
     held = filled(x, noise)
     x, noise, used = x[held], noise[held], torch.nonzero(held)[:, 0]
-    x = bridged(x, noise[:, 0], generator)
-    design = decided(design, x, noise, generator)
+    core, x = well_seen(x), bridged(x, noise[:, 0], generator)
+    design = decided(design, x[:, core], noise, generator)
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+WELL = 0.75  # of the signals that measured the best-seen sample
+
 
 def seen_in(x: Tensor) -> Tensor | None:
     """Which samples of x were measured, as 0 and 1; None where all were."""
@@ -26,6 +28,13 @@ def mean_seen(x: Tensor) -> Tensor:
 def with_zeros(x: Tensor) -> Tensor:
     """0 where nothing was measured."""
     return torch.nan_to_num(x, nan=0.0)
+
+
+def well_seen(x: Tensor) -> slice:
+    """The samples, of signals (n, P), from the first to the last that about as many measured as any other."""
+    share = (~torch.isnan(x)).to(x.dtype).mean(0)
+    inside = torch.nonzero(share >= WELL * share.max())[:, 0]
+    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def rest(x: Tensor, values: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import final
@@ -16,7 +17,7 @@ from shapeshift.model.frames import Frame, Line
 from shapeshift.model.gaps import seen_in, with_zeros
 from shapeshift.model.latents import Factors, Spread
 from shapeshift.model.likelihoods import Likelihood
-from shapeshift.model.nuisance import Nuisance
+from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.slopes import with_slopes
 from shapeshift.model.warps import Shift, Warp, pull_back
 
@@ -75,6 +76,17 @@ class PoseVAE(nn.Module):
         # one shift, read in the template's own steps: one set of weights serves all samples
         self._on_lattice = line and len(warps) == 1 and isinstance(warps[0], Shift)
         self._on_plane = isinstance(decoder, Template) and decoder.lattice is not None
+
+    def on(self, grid: Tensor) -> PoseVAE:
+        """The same model, weights and all, read at other coordinates (P', D)."""
+        other = copy.copy(self)
+        other._buffers, other._modules = dict(self._buffers), dict(self._modules)
+        other.grid = grid
+        if self.nuisance is not None:
+            other.nuisance = nuisance(self.nuisance.names, grid)
+        steps = torch.diff(grid[:, 0]) / self.sample
+        other._on_lattice = self._on_lattice and bool(((steps - 1).abs() < 1e-4).all())
+        return other
 
     @property
     def sample(self) -> float:
