@@ -295,8 +295,8 @@ class ShiftVAE(SignalModel):
         ----------
         X : array (n, length) or xarray.DataArray (..., length), or a list of such
             The last dimension is the axis of the signals; others may form a map. Stacks in a list may each
-            have an axis of their own: another length, step or window, in the same units. Samples that were not
-            measured are nan, or masked in a numpy masked array: they count for nothing.
+            have an axis of their own: another length, step or window, in the same units. Samples that were
+            not measured are nan, or masked in a numpy masked array: they count for nothing.
         y : ignored
         x : array (length,), optional
             Axis of a plain array, uniform or not, or time stamps; of a list, a list.

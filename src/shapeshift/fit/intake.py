@@ -104,8 +104,9 @@ def tensors(model: PoseEstimator, stack: Stack | ImageStack) -> tuple[Tensor, Te
     """Signals (n, P), their noise and contrast (n, 2), in model units."""
     values = scaled(model, stack)
     noise = preprocess.noise_and_contrast(values.numpy())
-    for own in getattr(stack, "measured", ()):  # second differences know nothing of resampled noise
-        noise[own.rows] = own_noise(model, stack, own) * [noise_kept(own.axis, stack.axis.values), 1.0]
+    if isinstance(stack, Stack):
+        for own in stack.measured:  # second differences know nothing of resampled noise
+            noise[own.rows] = own_noise(model, stack, own) * [noise_kept(own.axis, stack.axis.values), 1.0]
     return values, torch.from_numpy(noise).float()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -70,8 +70,10 @@ def taken(found: Found | None, rows: slice) -> Found | None:
 def joined(parts: list[Posterior], stack: Stack) -> Posterior:
     """Posteriors of the parts of a stack as one."""
     columns = {f.name: [getattr(p, f.name) for p in parts] for f in fields(Posterior)}
-    arrays = {k: np.concatenate(v) for k, v in columns.items() if isinstance(v[0], np.ndarray)}
-    return replace(parts[0], **arrays, stack=stack)
+    arrays: dict[str, Any] = {
+        k: np.concatenate(v) for k, v in columns.items() if isinstance(v[0], np.ndarray)
+    }
+    return replace(parts[0], stack=stack, **arrays)
 
 
 @torch.no_grad()

@@ -113,7 +113,7 @@ def posterior_of(
     measured: tuple[PoseVAE, Tensor, Tensor] | None = None,
 ) -> Posterior:
     """Posterior of signals (n, P) in model units, of which (n, c) is given; ``gain`` (n,) is data units per
-    model unit. Signals that were ``measured`` elsewhere, (n, P') with their noise, come with the model read there."""
+    model unit. Signals ``measured`` elsewhere, (n, P') with their noise, come with the model read there."""
     vae = fitted.vae
     noise = seen_by(vae, x, noise)
     found, g = found or infer(vae, fitted.bank, x, noise, given), vae.n_pose
