@@ -1,6 +1,6 @@
 """Reads hostile files one after the other, with little memory, and prints what came of each: run by fuzz.py.
 
-    python _fuzz_worker.py ENDING SEED FIRST COUNT MEGABYTES SEEDS
+python _fuzz_worker.py ENDING SEED FIRST COUNT MEGABYTES SEEDS
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def main() -> None:
             before, start = status("VmRSS"), time.perf_counter()
             found = outcome(given, folder)
             told = {"seconds": time.perf_counter() - start, "megabytes": status("VmHWM") - before}
-            print(json.dumps({"index": index, "what": found.what, "said": found.said[:300], **told}), flush=True)
+            print(
+                json.dumps({"index": index, "what": found.what, "said": found.said[:300], **told}), flush=True
+            )
 
 
 if __name__ == "__main__":

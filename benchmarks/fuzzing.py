@@ -148,7 +148,10 @@ SEEDS: dict[str, tuple[Callable[[], bytes], ...]] = {
     ".tsv.gz": (lambda: gzip.compress(_text("\t"), mtime=0),),
     ".txt.gz": (lambda: gzip.compress(_plain_text(" "), mtime=0),),
     ".h5": (_hdf("earliest"), _hdf("latest"), _hdf("earliest", chunks=(2, 3), compression="gzip")),
-    ".hdf5": (_hdf("earliest", chunks=(2, 3), shuffle=True, fletcher32=True), _hdf("earliest", scaleoffset=2)),
+    ".hdf5": (
+        _hdf("earliest", chunks=(2, 3), shuffle=True, fletcher32=True),
+        _hdf("earliest", scaleoffset=2),
+    ),
     ".nc": (_netcdf("h5netcdf"), _netcdf("scipy"), _netcdf_classic),
     ".nc4": (_netcdf("h5netcdf"),),
     ".mat": (_mat(), _mat(do_compression=True), _mat(format="4"), _hdf("earliest")),
@@ -168,10 +171,48 @@ def endings() -> list[str]:
 
 # --- changes
 
-_EXTREME = (0, 1, 127, 128, 255, 256, 32767, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1)
+_EXTREME = (
+    0,
+    1,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    65535,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**40,
+    2**63 - 1,
+    2**64 - 1,
+)
 _WORDS = (
-    *(b"", b"nan", b"-inf", b"1e999", b"1e-400", b"\0", b"\"", b"'", b"\x1b[31m", b"\xff\xfe", b"1,5", b"(1+2j)"),
-    *(b"$\\frac{", b"=cmd()", b"#", b"9" * 400, b"\"" + b"a" * 200_000 + b"\"", b"\r", b"\xe2\x80\xae", b"1_000"),
+    *(
+        b"",
+        b"nan",
+        b"-inf",
+        b"1e999",
+        b"1e-400",
+        b"\0",
+        b'"',
+        b"'",
+        b"\x1b[31m",
+        b"\xff\xfe",
+        b"1,5",
+        b"(1+2j)",
+    ),
+    *(
+        b"$\\frac{",
+        b"=cmd()",
+        b"#",
+        b"9" * 400,
+        b'"' + b"a" * 200_000 + b'"',
+        b"\r",
+        b"\xe2\x80\xae",
+        b"1_000",
+    ),
 )
 
 
@@ -319,7 +360,11 @@ def _json_changed(value: Any, random: Random, chance: float = 0.04) -> Any:
         return random.choice(_HOSTILE)
     if isinstance(value, dict):
         out = {k: _json_changed(v, random, chance) for k, v in value.items() if random.random() > chance / 4}
-        return out | ({random.choice(list(out)): random.choice(list(out.values()))} if out and random.random() < chance else {})
+        return out | (
+            {random.choice(list(out)): random.choice(list(out.values()))}
+            if out and random.random() < chance
+            else {}
+        )
     if isinstance(value, list) and len(value) < 200:
         out_list = [_json_changed(v, random, chance) for v in value]
         return out_list * 2 if random.random() < chance else out_list
@@ -367,7 +412,9 @@ def _tensor_changed(header: dict[str, Any], names: Sequence[str], random: Random
         entry["dtype"] = random.choice(("F16", "I32", "F32", "BF16", "U8", "F64", "BOOL", "C64", "F8_E4M3"))
     else:
         count = int(np.prod(entry["shape"], dtype=object))
-        entry["shape"] = random.choice(([], [count], [1, count], [count, 1], [0], [2**40, 0], entry["shape"][::-1]))
+        entry["shape"] = random.choice(
+            ([], [count], [1, count], [count, 1], [0], [2**40, 0], entry["shape"][::-1])
+        )
 
 
 _KNOWING: dict[str, Callable[[bytes, Random, bytes], bytes]] = {
@@ -435,5 +482,6 @@ def _answers(m: Any) -> str:
     if isinstance(m, ss.VED):
         m.predict(np.zeros((2, m.n_features_in_)))
         return ""
-    m.posterior(np.random.default_rng(0).random((3, m.n_features_in_)), refine=False)
+    known = None if m.condition_ is None or m.classes_ is not None else np.zeros((3, m.condition_.size))
+    m.posterior(np.random.default_rng(0).random((3, m.n_features_in_)), refine=False, condition=known)
     return ""

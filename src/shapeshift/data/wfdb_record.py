@@ -53,7 +53,7 @@ def read_record(header: Path, signals: Path) -> Record:
     packed = np.fromfile(signals, np.uint8)
     if len(packed) != 3 * length:
         raise ShapeshiftError(
-            f"{signals.name}: got {len(packed)} bytes, needed {3 * length} for two leads of {length} samples: "
+            f"{signals.name}: got {len(packed)} bytes, needed {3 * length}, three a sample of two leads: "
             "copy it again"
         )
     low, middle, high = packed.reshape(-1, 3).astype(np.int16).T

@@ -11,13 +11,15 @@ from sklearn.utils.validation import check_is_fitted
 from shapeshift.data import preprocess
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
+from shapeshift.fit.empty import empty_line
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
 from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
+from shapeshift.fit.schema import SIGNALS
 from shapeshift.fit.search import Found
-from shapeshift.fit.start import Design, empty_line
+from shapeshift.fit.start import Design
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
 
@@ -79,6 +81,8 @@ class SignalModel(PoseEstimator):
         self.progress = progress
         self.random_state = random_state
 
+    _schema = SIGNALS
+
     def _check(self) -> None:
         check_choices(self)
 
@@ -102,8 +106,8 @@ class SignalModel(PoseEstimator):
         self.axis_, self.n_features_in_ = axis, len(axis)
         self.axis_name_, self.axis_units_ = description["axis"]["name"], description["axis"]["units"]
 
-    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
-        return empty_line(design, len(self.axis_), bank)
+    def _empty(self, design: Design, bank: Bank, tensors: dict[str, torch.Tensor]) -> PoseVAE:
+        return empty_line(design, len(self.axis_), bank, tensors)
 
     def _resolved(self) -> dict[str, Any]:
         self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half

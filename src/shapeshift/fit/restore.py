@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from shapeshift.data.carrier import DAMAGE
 from shapeshift.data.conditions import Condition
 from shapeshift.data.preprocess import Affine
 from shapeshift.errors import ShapeshiftError
@@ -15,6 +16,7 @@ from shapeshift.fit.gauge import Reference, References
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.phases import Home
 from shapeshift.fit.recipe import Fitted
+from shapeshift.fit.stored import check_pose
 from shapeshift.fit.train import History
 from shapeshift.fit.worth import Worth
 from shapeshift.model.likelihoods import LIKELIHOODS
@@ -71,6 +73,7 @@ def restored(
 ) -> None:
     """Fill a fresh estimator with what a file holds."""
     try:
+        check_pose(model, tensors, description)
         _options(model, description, encoder, decoder)
         scaling = description["scaling"]
         model.scaling_ = Affine(np.array(scaling["offset"]), np.array(scaling["gain"]))
@@ -89,7 +92,9 @@ def restored(
         )
         model.fitted_ = _fitted(model, tensors, description, bank)
         model._conclude(int(description["n_signals"]), description["options"]["epochs"])
-    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
+    except ShapeshiftError:
+        raise
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"the model file is incomplete or damaged ({error}): fit again or take another copy."
         ) from error
@@ -102,7 +107,7 @@ def _fitted(
     likelihood = LIKELIHOODS[description["likelihood"]]()
     design = model._design(likelihood, undecided=False)
     design = design._replace(nuisance=tuple(description["nuisance"]), n_given=bank.n_given, kinds=bank.kinds)
-    vae = model._empty(design, bank)
+    vae = model._empty(design, bank, tensors)
     vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("vae.")})
     reference = _zero_from({k[10:]: v for k, v in tensors.items() if k.startswith("reference.")})
     told = "home.low" in tensors
