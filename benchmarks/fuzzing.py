@@ -462,7 +462,7 @@ def outcome(given: Input, folder: Path) -> Outcome:
 def _refused(error: BaseException) -> Outcome:
     """A sentence that people can read, and no want of memory behind it."""
     said, cause = str(error), error.__cause__
-    if not said.isprintable() or not 20 < len(said) < 3000:
+    if not said.isprintable() or not 20 < len(said) <= 2000:
         return Outcome("wrong", f"got an unclear refusal: {said[:200]!r}")
     return Outcome("memory" if isinstance(cause, MemoryError) else "refused", said)
 

@@ -1,6 +1,6 @@
 """The one kind of error the package raises for input it cannot use, in words that are safe to show."""
 
-_MOST = 3000  # characters of a message
+_MOST = 2000  # characters of a message
 
 
 class ShapeshiftError(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -42,9 +43,9 @@ def read(path: Path, want: Want) -> xr.DataArray:
         with zipfile.ZipFile(path) as archive:
             budget = Budget(path)
             entries, texts = [], {}
-            for entry, size in _members(archive, budget):
+            for entry, itemsize in _members(archive, budget):
                 entries.append(entry)
-                if entry.kind in "US" and entry.shape == () and size <= _WORDS:
+                if entry.kind in "US" and entry.shape == () and itemsize <= _WORDS:
                     texts[entry.name] = str(entry.read())
             return from_entries(entries, want, source=path.name, reader="npz", texts=texts)
     except ShapeshiftError:
@@ -83,8 +84,8 @@ def _single(path: Path) -> Entry:
 
 
 def _members(archive: zipfile.ZipFile, budget: Budget) -> Iterator[tuple[Entry, int]]:
-    """The arrays of an archive and their bytes; other members are passed over, and nothing is unpacked to
-    disk."""
+    """The arrays of an archive and the bytes of an element; other members are passed over, and nothing is
+    unpacked to disk."""
     infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
     if len(infos) > _MEMBERS:
         raise ShapeshiftError(
@@ -96,7 +97,7 @@ def _members(archive: zipfile.ZipFile, budget: Budget) -> Iterator[tuple[Entry, 
         with archive.open(info) as file:
             header = _header(file)
         read = partial(_values, archive, info, budget, f"{budget.source}, {name!r}")
-        yield Entry(name, header.shape, header.dtype.kind, read), info.file_size - header.start
+        yield Entry(name, header.shape, header.dtype.kind, read), header.dtype.itemsize
 
 
 def _values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget, what: str) -> NDArray:
@@ -120,7 +121,9 @@ def _header(file: IO[bytes]) -> _Header:
         raise ValueError(f"a header of {size} bytes")
     file.seek(start)
     parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = parse(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of headers that Python 2 wrote
+        shape, _, dtype = parse(file)
     if min(shape, default=0) < 0:
         raise ValueError(f"a negative length in {shape}")
     return _Header(shape, dtype, file.tell())

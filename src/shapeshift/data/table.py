@@ -22,7 +22,7 @@ from shapeshift.errors import ShapeshiftError
 
 _COMMENTS = ("#", "%", "!", "//")
 _DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", None: "blanks"}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 _COMPLEX = re.compile(r"\(?[+-]?[\d.eE]+[+-][\d.eE+-]*[ij]\)?|[+-]?[\d.]+[ij]")
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "#n/a"}
 _SAMPLE = 50  # lines looked at to find the delimiter ...

@@ -9,6 +9,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data import preprocess
+from shapeshift.errors import printable
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.empty import empty_line
@@ -104,7 +105,7 @@ class SignalModel(PoseEstimator):
     def _take_geometry(self, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         axis = tensors["axis"].double().numpy()
         self.axis_, self.n_features_in_ = axis, len(axis)
-        self.axis_name_, self.axis_units_ = description["axis"]["name"], description["axis"]["units"]
+        self.axis_name_, self.axis_units_ = (printable(description["axis"][k]) for k in ("name", "units"))
 
     def _empty(self, design: Design, bank: Bank, tensors: dict[str, torch.Tensor]) -> PoseVAE:
         return empty_line(design, len(self.axis_), bank, tensors)

@@ -10,7 +10,7 @@ from torch import Tensor
 from shapeshift.data.carrier import DAMAGE
 from shapeshift.data.conditions import Condition
 from shapeshift.data.preprocess import Affine
-from shapeshift.errors import ShapeshiftError
+from shapeshift.errors import ShapeshiftError, printable
 from shapeshift.fit.bank import Bank, Reach
 from shapeshift.fit.gauge import Reference, References
 from shapeshift.fit.gauge_plane import PlaneZero
@@ -81,7 +81,8 @@ def restored(
         model.condition_ = condition and Condition.from_dict(condition)
         levels = model.condition_.levels if model.condition_ and "log_prior" in tensors else None
         model.classes_ = None if levels is None else np.array(levels)
-        model.notes_, model.fit_seconds_ = tuple(description["notes"]), float(description["fit_seconds"])
+        model.notes_ = tuple(printable(note) for note in description["notes"])
+        model.fit_seconds_ = float(description["fit_seconds"])
         model._take_geometry(description, tensors)
         reach = description["reach"]
         bank = Bank(

@@ -7,7 +7,6 @@ than theirs are refused before the network is built.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -23,6 +22,7 @@ Test: TypeAlias = Callable[[Any], bool]
 Schema: TypeAlias = "Test | Mapping[str, Schema]"
 
 _MOST, _LETTERS, _DEEP = 2**31, 10_000, 6
+_LARGE = 1e9  # no weight is
 
 
 def count(value: Any) -> bool:
@@ -233,6 +233,7 @@ def numeric(tensors: Mapping[str, Tensor], kinds: Callable[[str], torch.dtype | 
     """Refuse tensors of another type than they are written with, and those with values that are no numbers.
 
     kinds: the type of a tensor by its name, None for any. A prior's width may be infinite: a uniform one.
+    What is stored in single precision is in the model's own units, where nothing is astronomical.
 
     Raises
     ------
@@ -245,9 +246,12 @@ def numeric(tensors: Mapping[str, Tensor], kinds: Callable[[str], torch.dtype | 
         if value.dtype.is_complex or not value.dtype.is_floating_point:
             continue
         uniform = name.endswith((".prior_sd", ".bound"))
-        wrong = value.isnan() if uniform else ~value.isfinite()
+        most = (
+            torch.inf if uniform else _LARGE if value.dtype == torch.float32 else torch.finfo(value.dtype).max
+        )
+        wrong = ~(value.abs() <= most)  # of nan too
         if wrong.any():
-            refuse(name, f"{int(wrong.sum())} values that are no numbers", "finite ones")
+            refuse(name, f"{int(wrong.sum())} values that are no numbers or beyond {most:.2g}", "finite ones")
 
 
 def sizes(*values: Any) -> None:
@@ -260,8 +264,3 @@ def sizes(*values: Any) -> None:
     for value in values:
         if not count(value) or not 0 < value < 2**20:
             refuse("the size of a network", value, "a whole number above 0 that a network can have")
-
-
-def credible(numbers: list[float], most: float) -> bool:
-    """Whether all of these are finite and between 0 and a bound."""
-    return all(math.isfinite(v) and 0 <= v <= most for v in numbers)
