@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from queue import Empty, Queue
 from tempfile import NamedTemporaryFile
@@ -24,50 +25,47 @@ from fuzzing import endings
 from measures import machine, table, write
 
 BATCH = 500
-STARTING = 120  # seconds for imports and the models that the loader's files are made from
+STARTING = 900  # seconds for imports and the models that the loader's files are made from
 FAULTS = ("wrong", "crash", "hang", "memory")
 
 
-def batch(ending: str, seed: int, first: int, count: int, o: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """What came of some inputs, up to the first that ends or stops the process that reads them."""
-    worker = Path(__file__).with_name("_fuzz_worker.py")
-    command = [sys.executable, str(worker), ending, *map(str, (seed, first, count, o.megabytes))]
+def batch(command: list[str], seconds: float, starting: float = STARTING) -> Iterator[dict[str, Any]]:
+    """What a process that reads inputs says of them, up to the first that ends or stops it."""
     one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     with NamedTemporaryFile() as log:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | one)
         lines: Queue[str] = Queue()
-        reader = Thread(target=lambda: [lines.put(line) for line in (*child.stdout, "")], daemon=True)
+        reader = Thread(target=lambda: [lines.put(line) for line in chain(child.stdout, [""])], daemon=True)
         reader.start()
-        now, wait = -1, STARTING
+        now, started, end = -1, False, ""
         try:
-            while line := lines.get(timeout=wait):
-                found = json.loads(line)
-                now, wait = found["index"], o.seconds
+            while line := lines.get(timeout=seconds if started else starting):
+                found, started = json.loads(line), True
+                now = -1 if "what" in found else found["index"]
                 if "what" in found:
                     yield found
-                    now = -1
+            end = f"status {child.wait(timeout=seconds)}: {Path(log.name).read_text()[-400:]}"
         except Empty:
-            yield {"index": now, "what": "hang", "said": f"no answer in {wait} s"}
+            end = "no answer"
         finally:
             child.kill()
             child.wait()
             reader.join()
-        if child.returncode and now >= 0 and wait == o.seconds and not lines.qsize():
-            end = Path(log.name).read_text()[-400:]
-            yield {"index": now, "what": "crash", "said": f"status {child.returncode}: {end}"}
-        elif child.returncode and now < 0 and wait == STARTING:
-            sys.exit(Path(log.name).read_text()[-2000:])
+            child.stdout.close()
+        if not started:
+            sys.exit(f"{' '.join(command)} did not start: {end}")
+        if now >= 0:
+            yield {"index": now, "what": "hang" if end == "no answer" else "crash", "said": end}
 
 
 def fuzzed(ending: str, n: int, o: argparse.Namespace) -> list[dict[str, Any]]:
-    """What came of n inputs of an ending."""
+    """What came of n inputs of an ending; after one that ended its process the next goes on."""
     out: list[dict[str, Any]] = []
+    worker = Path(__file__).with_name("_fuzz_worker.py")
     while len(out) < n:
-        done = {record["index"] for record in out}
-        for record in batch(ending, o.seed, len(out), min(BATCH, n - len(out)), o):
-            if record["index"] not in done:
-                out.append({"ending": ending, **record})
-                done.add(record["index"])
+        numbers = (o.seed, len(out), min(BATCH, n - len(out)), o.megabytes)
+        command = [sys.executable, str(worker), ending, *map(str, numbers)]
+        out += [{"ending": ending, **record} for record in batch(command, o.seconds)]
     return out
 
 
