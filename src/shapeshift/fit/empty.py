@@ -14,6 +14,7 @@ from shapeshift.fit.start_plane import PlaneStart, build_plane, warps_of
 from shapeshift.model.decoders import CoordinateNet, Template
 from shapeshift.model.encoders import ConvEncoder, DenseEncoder
 from shapeshift.model.fields import Lattice
+from shapeshift.model.latents import Spread
 from shapeshift.model.vae import PoseVAE
 
 Tensors = Mapping[str, Tensor]
@@ -89,6 +90,7 @@ def _with_networks(
 ) -> Design:
     """The design with empty networks of its sizes, or with the user's own."""
     sizes(design.width, design.depth, design.n_latent)
+    imagined(lambda: Spread(design.n_latent, design.n_given), tensors, "vae.spread.")
     if design.depth > len(tensors):
         refuse("depth", design.depth, "as many layers as there are weights for")
     if not isinstance(design.encoder, nn.Module):

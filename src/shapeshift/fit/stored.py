@@ -24,6 +24,7 @@ from shapeshift.fit.schema import (
 )
 from shapeshift.fit.translate import Pattern
 from shapeshift.fit.translate import networks as networks_of_pairs
+from shapeshift.model.latents import Spread
 
 if TYPE_CHECKING:
     from shapeshift.fit.base import PoseEstimator
@@ -218,5 +219,6 @@ def check_start(pattern: Pattern, tensors: Tensors, prefix: str) -> None:
     if pattern.encoder == "conv" and len(pattern.shape) != 2:
         refuse("encoder", "conv", "images, if it is 'conv'")
     shaped(tensors, {f"{prefix}likelihood.log_sd": (pattern.n_points,)})
+    imagined(lambda: Spread(pattern.n_latent, 0), tensors, f"{prefix}spread.")
     for name, make in networks_of_pairs(pattern).items():
         imagined(make, tensors, f"{prefix}{name}.")
