@@ -232,11 +232,12 @@ def test_a_cell_without_end(tmp_path: Path, cell: str) -> None:
 def test_a_tall_table_takes_no_longer_than_its_length(tmp_path: Path, monkeypatch) -> None:
     from shapeshift.data import layout
 
-    seen = []
-    monkeypatch.setattr(layout, "monotonic", lambda line: seen.append(1) or False)
+    seen: list[int] = []
+    judge = layout.monotonic
+    monkeypatch.setattr(layout, "monotonic", lambda line: seen.append(1) or judge(line))
     (tmp_path / "a.csv").write_text("1,2,3,4,5,6,7\n" * 20_000)
     ss.open(tmp_path / "a.csv")
-    assert len(seen) < 5000
+    assert 1000 < len(seen) < 5000
 
 
 # --- HDF5
