@@ -89,6 +89,44 @@ def impure_models(sources: Sources) -> list[str]:
     return complaints
 
 
+# --- safety --------------------------------------------------------------------------------------
+
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
+UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}  # by these plain names
+UNSAFE_METHODS = {("torch", "load"), ("torch", "save"), ("pd", "read_pickle"), ("pandas", "read_pickle")}
+OBJECTS = {"allow_pickle": (False,), "weights_only": (True,), "object_hook": ()}  # what these may be
+
+
+def unsafe(sources: Sources) -> list[str]:
+    """Anything that runs what a file says."""
+    complaints = []
+    for module, text in sources.items():
+        tree = ast.parse(text)
+        for line, name in imported(module, tree):
+            if UNSAFE_MODULES & {name.split(".")[0], *name.split(".")[-1:]}:
+                complaints.append(f"{module}:{line} imports {name}")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                complaints += [f"{module}:{node.lineno} {told}" for told in _unsafe_call(node)]
+    return complaints
+
+
+def _unsafe_call(node: ast.Call) -> Iterator[str]:
+    function = node.func
+    if isinstance(function, ast.Name) and function.id in UNSAFE_CALLS:
+        yield f"calls {function.id}"
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        if (function.value.id, function.attr) in UNSAFE_METHODS:
+            yield f"calls {function.value.id}.{function.attr}"
+        if (function.value.id, function.attr) == ("np", "load") and not any(
+            k.arg == "allow_pickle" for k in node.keywords
+        ):
+            yield "calls np.load without allow_pickle=False"
+    for k in node.keywords:
+        if k.arg in OBJECTS and getattr(k.value, "value", None) not in OBJECTS[k.arg]:
+            yield f"passes {k.arg}"
+
+
 # --- sizes ---------------------------------------------------------------------------------------
 
 
@@ -192,7 +230,9 @@ def undocumented(sources: Sources) -> list[str]:
 # --- the package keeps the rules, and each rule can be broken ------------------------------------
 
 
-@pytest.mark.parametrize("rule", [upward_imports, impure_models, oversized, open_classes, undocumented])
+@pytest.mark.parametrize(
+    "rule", [upward_imports, impure_models, unsafe, oversized, open_classes, undocumented]
+)
 def test_the_package_keeps_the_rule(rule):
     sources = package_sources()
     assert len(sources) > 10
@@ -226,6 +266,16 @@ def test_most_functions_are_short():
         (impure_models, "shapeshift.model.a", "from pathlib import Path"),
         (impure_models, "shapeshift.model.a", "from shapeshift.data.files import open"),
         (impure_models, "shapeshift.model.a", "def f(p):\n    return open(p)"),
+        (unsafe, "shapeshift.a", "import pickle"),
+        (unsafe, "shapeshift.a", "def f():\n    from joblib import load"),
+        (unsafe, "shapeshift.a", "from multiprocessing.reduction import pickle"),
+        (unsafe, "shapeshift.a", "import torch\ntorch.load('m', weights_only=True)"),
+        (unsafe, "shapeshift.a", "import numpy as np\nnp.load('m')"),
+        (unsafe, "shapeshift.a", "import numpy as np\nnp.load('m', allow_pickle=True)"),
+        (unsafe, "shapeshift.a", "f('m', allow_pickle=yes)"),
+        (unsafe, "shapeshift.a", "eval('1')"),
+        (unsafe, "shapeshift.a", "exec('1')"),
+        (unsafe, "shapeshift.a", "import yaml"),
         (oversized, "shapeshift.a", "x = 1\n" * 350),
         (oversized, "shapeshift.a", "def f():\n    'doc'\n" + "    x = 1\n" * 41),
         (open_classes, "shapeshift.a", "class A: pass"),
@@ -257,6 +307,8 @@ def test_the_rule_can_be_broken(rule, module, text):
         (upward_imports, "shapeshift.fit.a", "from . import train\nfrom .train import Plan"),
         (upward_imports, "shapeshift", "from shapeshift.show import plots"),
         (impure_models, "shapeshift.fit.a", "import numpy"),
+        (unsafe, "shapeshift.a", "import numpy as np\nnp.load('m', allow_pickle=False)\nvae.eval()"),
+        (unsafe, "shapeshift.a", "import re\nre.compile('a')"),
         (oversized, "shapeshift.a", "def f():\n    '''" + "\n" * 60 + "'''\n" + "    x = 1\n" * 40),
         (open_classes, "shapeshift.a", "@final\nclass A(nn.Module): pass"),
         (open_classes, "shapeshift.a", "class A(NamedTuple): x: int"),

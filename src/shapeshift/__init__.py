@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "open": "shapeshift.data.files",
     "synthetic": "shapeshift.data.synthetic",
+    "datasets": "shapeshift.data.datasets",
     "ShiftVAE": "shapeshift.fit.estimators",
     "ImageVAE": "shapeshift.fit.images",
     "VED": "shapeshift.fit.translation",
@@ -27,7 +28,7 @@ _HOMES = {
     "analysis": "shapeshift.analysis",
     "plot": "shapeshift.show.plots",
 }
-_MODULES = {"synthetic", "analysis", "plot"}
+_MODULES = {"synthetic", "datasets", "analysis", "plot"}
 
 __all__ = ["ShapeshiftError", "__version__", *_HOMES]
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
+import math
 import os
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +20,13 @@ from shapeshift.errors import ShapeshiftError
 
 Orientation = Literal["rows", "columns"]
 Kind = Literal["signal", "image"]
+
+# What the parsers of the libraries raise on files that are damaged or made to do harm.
+DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+    lzma.LZMAError,
+)
 
 # How many times its size a file may unpack to before it is taken for a bomb; the floor is above suspicion.
 _EXPANSION, _FLOOR = 100, 64 * 2**20
@@ -114,7 +127,7 @@ def _check_shape(shape: tuple[int, ...], least: int, source: str) -> None:
         )
 
 
-def check_size(claimed: int, stored: int, what: str) -> None:
+def check_size(claimed: int, stored: int, what: str, *, floats: int = 0, floor: int = _FLOOR) -> None:
     """Refuse an array that claims to be far larger than what is stored of it, before memory is asked for.
 
     Parameters
@@ -123,23 +136,33 @@ def check_size(claimed: int, stored: int, what: str) -> None:
         Bytes in memory and bytes in the file.
     what : str
         File and array, for the message.
+    floats : int
+        Bytes once its numbers are floats, see :func:`bytes_of`.
+    floor : int
+        Bytes in memory that are above suspicion.
 
     Raises
     ------
     ShapeshiftError
         If the array would not fit into memory, or claims more than 100 times its stored size.
     """
-    if claimed > _FLOOR and claimed > _EXPANSION * stored:
+    needed = max(claimed, floats)
+    if needed > floor and claimed > _EXPANSION * stored:
         raise ShapeshiftError(
             f"{what}: got {stored} bytes that claim to be {claimed}, needed an array that is really there: "
             "the file is damaged or made to fill the memory, write it again"
         )
     memory = _memory()
-    if memory and claimed > memory:
+    if memory and needed > memory:
         raise ShapeshiftError(
-            f"{what}: got an array of {claimed / 2**30:.1f} GiB, needed one that fits into the memory of "
+            f"{what}: got an array of {needed / 2**30:.1f} GiB, needed one that fits into the memory of "
             f"{memory / 2**30:.1f} GiB: crop it or split the file"
         )
+
+
+def bytes_of(shape: Sequence[int], itemsize: int) -> int:
+    """Bytes that an array takes once its numbers are floats of 64 bits."""
+    return math.prod(map(int, shape)) * max(int(itemsize), 8)
 
 
 def _memory() -> int:
@@ -152,11 +175,12 @@ def _memory() -> int:
 
 def monotonic(values: NDArray) -> bool:
     """Whether numbers only rise or only fall, so that they can be an axis."""
-    steps = np.diff(np.asarray(values, dtype=float))
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinities
+        steps = np.diff(np.asarray(values, dtype=float))
     return steps.size > 0 and bool(np.all(steps > 0) or np.all(steps < 0))
 
 
-def refuse_repeats(line: NDArray, others: Sequence[NDArray], where: str, source: str) -> None:
+def refuse_repeats(line: NDArray, others: Sequence[NDArray] | NDArray, where: str, source: str) -> None:
     """Refuse a line of numbers that would be an axis, were it not for values that stand there twice.
 
     Taken for a signal, it would be one that nobody measured. An axis only rises or only falls, as most of
@@ -178,6 +202,7 @@ def refuse_repeats(line: NDArray, others: Sequence[NDArray], where: str, source:
 
 def _climbs(line: NDArray) -> bool:
     """Whether numbers never turn, and seldom stay."""
-    steps = np.diff(np.asarray(line, dtype=float))
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.diff(np.asarray(line, dtype=float))
     one_way = np.all(steps >= 0) or np.all(steps <= 0)
     return bool(one_way and 2 * np.count_nonzero(steps == 0) <= len(steps))

@@ -94,6 +94,7 @@ def open(
     """
     from shapeshift.data.carrier import Want
     from shapeshift.data.pictures import image_want
+    from shapeshift.data.tidy import tidy
 
     if orientation not in (None, "rows", "columns"):
         raise ShapeshiftError(
@@ -105,7 +106,7 @@ def open(
     reader = _reader(path)
     _check(path)
     try:
-        return import_module(f"shapeshift.data.{reader}").read(path, want)
+        return tidy(import_module(f"shapeshift.data.{reader}").read(path, want))
     except OSError as error:
         raise ShapeshiftError(
             f"{path.name}: got a file that cannot be read ({error}), needed a whole {_ending(path)} file: "

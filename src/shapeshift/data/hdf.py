@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,13 @@ import h5py
 import xarray as xr
 from numpy.typing import NDArray
 
-from shapeshift.data.carrier import Want, check_size
+from shapeshift.data.carrier import DAMAGE, Want, bytes_of, check_size
+from shapeshift.data.chunks import check_chunks
 from shapeshift.data.selection import Entry, from_entries
 from shapeshift.errors import ShapeshiftError
 
-_DAMAGE = (RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+_WORDS = 10_000  # bytes of a text or an attribute that are read
+_MEMBERS = 100_000  # links that are followed
 
 
 class Contents(NamedTuple):
@@ -46,7 +49,7 @@ def read(path: Path, want: Want) -> xr.DataArray:
             return from_entries(entries, want, source=path.name, reader="hdf5", texts=texts(contents))
     except ShapeshiftError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"{path.name}: got a damaged file ({error}), needed a whole HDF5 file: write or copy it again"
         ) from error
@@ -79,6 +82,8 @@ def _walk(file: h5py.File) -> Contents:
     waiting: list[tuple[str, h5py.Group]] = [("", file["/"])]
     while waiting:
         prefix, group = waiting.pop()
+        if len(seen) > _MEMBERS:
+            raise ValueError(f"more than {_MEMBERS} members")
         for key in group:
             name, link = f"{prefix}{key}", group.get(key, getlink=True)
             if isinstance(link, h5py.ExternalLink):
@@ -115,30 +120,52 @@ def entry(name: str, dataset: h5py.Dataset, source: str) -> Entry:
         shape,
         kind,
         partial(_values, dataset, source),
-        _text(dataset.attrs.get("units", "")),
+        units_of(dataset),
         _scale(dataset),
     )
 
 
 def check_stored(dataset: h5py.Dataset, source: str) -> None:
-    """Refuse a data set whose claimed shape is not backed by bytes in the file."""
-    stored = min(dataset.id.get_storage_size(), dataset.file.id.get_filesize())
-    check_size(dataset.size * dataset.dtype.itemsize, stored, f"{source}, {dataset.name!r}")
+    """Refuse a data set whose claimed shape is not backed by bytes in the file, before memory is asked for.
+
+    Raises
+    ------
+    ShapeshiftError
+        If numbers, or one of the chunks that they are unpacked from, are far more than what is stored.
+    """
+    stored, what = (
+        min(dataset.id.get_storage_size(), dataset.file.id.get_filesize()),
+        f"{source}, {dataset.name!r}",
+    )
+    size = dataset.dtype.itemsize
+    check_size(dataset.size * size, stored, what, floats=bytes_of(dataset.shape, size))
+    if dataset.chunks:
+        check_size(math.prod(dataset.chunks) * size, stored, what)
+        check_chunks(dataset, what)
 
 
 def texts(contents: Contents) -> dict[str, str]:
-    """The single strings in a file by the last part of their names."""
+    """The single short strings in a file by the last part of their names."""
     single = {
-        name: d for name, d in contents.arrays.items() if d.shape == () and h5py.check_string_dtype(d.dtype)
+        name: d
+        for name, d in contents.arrays.items()
+        if d.shape == () and h5py.check_string_dtype(d.dtype) and d.dtype.itemsize <= _WORDS
     }
     return {name.rpartition("/")[2]: _text(dataset[()]) for name, dataset in single.items()}
+
+
+def units_of(dataset: h5py.Dataset) -> str:
+    """What its attribute says, where that is no more than a few words."""
+    if "units" not in dataset.attrs or dataset.attrs.get_id("units").get_storage_size() > _WORDS:
+        return ""
+    return _text(dataset.attrs["units"])
 
 
 def _scale(dataset: h5py.Dataset) -> str:
     """The data set that the file declares the axis of the last dimension."""
     if not dataset.shape or "DIMENSION_LIST" not in dataset.attrs or not len(dataset.dims[dataset.ndim - 1]):
         return ""
-    return dataset.dims[dataset.ndim - 1][0].name.strip("/")
+    return (dataset.dims[dataset.ndim - 1][0].name or "").strip("/")
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shapeshift.data.coordinates import Axis, _numeric, _some
-from shapeshift.errors import ShapeshiftError
+from shapeshift.errors import ShapeshiftError, printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -232,4 +232,4 @@ def axis_told(axis: Axis) -> dict[str, Any]:
 
 def axis_from(told: dict[str, Any]) -> Axis:
     """The inverse of :func:`axis_told`."""
-    return Axis(np.array(told["values"], dtype=float), str(told["name"]), str(told["units"]))
+    return Axis(np.array(told["values"], dtype=float), printable(told["name"]), printable(told["units"]))

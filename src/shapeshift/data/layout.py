@@ -12,6 +12,7 @@ from shapeshift.data.naming import axis_like, split_units
 from shapeshift.errors import ShapeshiftError
 
 _SMOOTHER = 2.0  # a direction counts as the signals' when its steps have this many times less power
+_SOME = 1000  # rows, or columns, that a line is compared with
 
 
 class Table(NamedTuple):
@@ -116,9 +117,11 @@ def _guess(table: Table) -> _Reading:
 def _refuse_near_axis(table: Table, want: Want, source: str) -> None:
     """Refuse a first row or column that is no axis only because values repeat."""
     if want.orientation != "columns" and not table.names:
-        refuse_repeats(table.values[0], list(table.values[1:]), "first row", source)
+        others = table.values[1:]
+        refuse_repeats(table.values[0], others[:: 1 + len(others) // _SOME], "first row", source)
     if want.orientation != "rows" and not table.labels:
-        refuse_repeats(table.values[:, 0], list(table.values[:, 1:].T), "first column", source)
+        others = table.values[:, 1:].T
+        refuse_repeats(table.values[:, 0], others[:: 1 + len(others) // _SOME], "first column", source)
 
 
 def _row(table: Table) -> NDArray | None:
@@ -153,7 +156,7 @@ def _stands_out(line: NDArray, others: NDArray) -> bool:
     if len(line) < 3 or not monotonic(line):
         return False
     even = _even(line)
-    alike = [monotonic(other) and (_even(other) or not even) for other in others]
+    alike = [monotonic(other) and (_even(other) or not even) for other in others[:: 1 + len(others) // _SOME]]
     return (even or len(line) > 5) and 2 * sum(alike) < max(1, len(alike))
 
 

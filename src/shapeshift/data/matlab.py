@@ -1,29 +1,21 @@
-"""MATLAB's `.mat`: version 4 to 7 through scipy, version 7.3 as the HDF5 that it is."""
+"""MATLAB's `.mat`: version 4 to 7 by its own reader, version 7.3 as the HDF5 that it is."""
 
 from __future__ import annotations
 
-import zlib
-from functools import partial
 from math import prod
 from pathlib import Path
 
 import h5py
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
 from shapeshift.data import hdf
-from shapeshift.data.carrier import Want, check_size
+from shapeshift.data.carrier import DAMAGE, Want, check_size
+from shapeshift.data.matfile import variables
 from shapeshift.data.selection import Entry, from_entries
 from shapeshift.errors import ShapeshiftError
 
-_DAMAGE = (
-    *(MatReadError, zlib.error, ValueError, TypeError, KeyError, IndexError),
-    *(NotImplementedError, OverflowError, RuntimeError, MemoryError),
-)
 _KINDS = {"double": "f", "single": "f", "logical": "b", "char": "U"}  # the classes int8 ... uint64 besides
+_LETTERS = 1000  # of a text that is read
 
 
 def read(path: Path, want: Want) -> xr.DataArray:
@@ -37,26 +29,18 @@ def read(path: Path, want: Want) -> xr.DataArray:
     try:
         if h5py.is_hdf5(path):
             return _read_hdf(path, want)
-        entries = [_entry(path, *variable) for variable in whosmat(path)]
-        texts = {e.name: str(e.read().ravel()[0]) for e in entries if e.kind == "U" and prod(e.shape) > 0}
+        size = path.stat().st_size
+        check_size(size, size, path.name)
+        found = variables(path.read_bytes(), path.name)
+        texts = {v.name: str(v.read()) for v in found if v.kind == "U" and 0 < prod(v.shape) <= _LETTERS}
+        entries = [Entry(v.name, v.shape, v.kind, v.read) for v in found]
         return from_entries(entries, want, source=path.name, reader="mat", texts=texts)
     except ShapeshiftError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"{path.name}: got a damaged file ({error}), needed a whole .mat file: write or copy it again"
         ) from error
-
-
-def _values(path: Path, name: str) -> NDArray:
-    return np.asarray(loadmat(path, variable_names=[name])[name])
-
-
-def _entry(path: Path, name: str, shape: tuple[int, ...], kind: str) -> Entry:
-    """A variable of an older file as something to choose from."""
-    check_size(8 * prod(shape), path.stat().st_size, f"{path.name}, {name!r}")
-    plain = "i" if kind.removeprefix("u").startswith("int") else _KINDS.get(kind, "O")
-    return Entry(name, shape, plain, partial(_values, path, name))
 
 
 def _read_hdf(path: Path, want: Want) -> xr.DataArray:
@@ -68,7 +52,7 @@ def _read_hdf(path: Path, want: Want) -> xr.DataArray:
         texts = {
             n: "".join(map(chr, d[()].ravel()))
             for n, d in own.items()
-            if classes[n] == "char" and d.size < 1000
+            if classes[n] == "char" and d.shape is not None and d.dtype.kind == "u" and d.size < _LETTERS
         }
         entries = [_turned(hdf.entry(n, d, path.name), classes[n]) for n, d in own.items() if n not in texts]
         return from_entries(entries, want, source=path.name, reader="mat", texts=texts)

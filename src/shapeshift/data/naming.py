@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+_LONGEST = 500  # characters of a heading that are looked at
+
 # What an axis of signals is called, whole ...
 _SHORT = {
     "x",
@@ -54,6 +56,7 @@ def axis_like(name: str) -> bool:
     """
     if name.strip().lower() == "m/z":
         return True
+    name = name[-_LONGEST:]
     plain = split_units(name.rsplit("/", 1)[-1])[0].lower()
     words = [word for word in re.split(r"[^a-z0-9]+", plain) if word]
     return plain in _SHORT or any(word.startswith(known) for word in words for known in _WORDS)
@@ -69,7 +72,7 @@ def split_units(text: str) -> tuple[str, str]:
     >>> split_units("frequency bin (vector not in the file)")
     ('frequency bin', '')
     """
-    text = text.strip()
+    text = text.strip()[:_LONGEST]
     bracket = re.match(r"([^(\[]*[^(\[\s])\s*[(\[]([^()\[\]]*)[)\]]", text)
     if bracket:
         name, units = bracket.groups()

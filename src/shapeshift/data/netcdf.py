@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
+from typing import Any, Literal
 
 import h5py
 import xarray as xr
 
 from shapeshift.data import hdf
-from shapeshift.data.carrier import Signals, Want, label
+from shapeshift.data.carrier import DAMAGE, Signals, Want, check_size, label
 from shapeshift.data.naming import axis_like
 from shapeshift.data.pictures import images, labelled
 from shapeshift.data.selection import Entry, choose
 from shapeshift.errors import ShapeshiftError
-
-_DAMAGE = (RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 def read(path: Path, want: Want) -> xr.DataArray:
@@ -25,24 +26,36 @@ def read(path: Path, want: Want) -> xr.DataArray:
     ShapeshiftError
         If the file is damaged or unclear, or points out of itself.
     """
-    engine = "h5netcdf" if h5py.is_hdf5(path) else "scipy"  # version 4, or the classic format
     try:
-        if engine == "h5netcdf":
-            _check(path, want)
-        with xr.open_dataset(path, engine=engine, decode_times=False) as data:
+        source, engine = _source(path)
+        with warnings.catch_warnings(), xr.open_dataset(source, engine=engine, decode_times=False) as data:
+            warnings.simplefilter("ignore")  # of xarray, about attributes that are none
             return _read(data, want, path.name)
     except ShapeshiftError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"{path.name}: got a damaged file ({error}), needed a whole NetCDF file: write or copy it again"
         ) from error
 
 
-def _check(path: Path, want: Want) -> None:
-    """No way out of the file, and no variable larger than what is stored of it."""
+def _source(path: Path) -> tuple[Any, Literal["h5netcdf", "scipy"]]:
+    """What xarray is to open: a file of version 4 once it is checked, the bytes of a classic one.
+
+    From bytes in memory no more is ever read than there are, whatever lengths the classic header claims.
+    """
+    if h5py.is_hdf5(path):
+        _check(path)
+        return path, "h5netcdf"
+    size = path.stat().st_size
+    check_size(size, size, path.name)
+    return io.BytesIO(path.read_bytes()), "scipy"
+
+
+def _check(path: Path) -> None:
+    """No way out of the file, for all variables are looked at, and none larger than what is stored of it."""
     with h5py.File(path, "r") as file:
-        for dataset in hdf.explore(file, want, path.name).arrays.values():
+        for dataset in hdf.explore(file, Want(), path.name).arrays.values():
             if dataset.shape and not _only_dimension(dataset):
                 hdf.check_stored(dataset, path.name)
 

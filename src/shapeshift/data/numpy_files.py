@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, final
 
 import numpy as np
 import xarray as xr
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from shapeshift.data.carrier import Want, check_size
+from shapeshift.data.carrier import DAMAGE, Want, bytes_of, check_size
 from shapeshift.data.selection import Entry, from_entries
 from shapeshift.errors import ShapeshiftError
 
-_DAMAGE = (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, OverflowError)
+_HEADER = 10_000  # bytes of a header that are read
+_WORDS = 1000  # bytes of a text
+_MEMBERS = 10_000
 
 
 class _Header(NamedTuple):
@@ -38,16 +41,39 @@ def read(path: Path, want: Want) -> xr.DataArray:
         if path.suffix.lower() == ".npy":
             return from_entries([_single(path)], want, source=path.name, reader="npy", texts={})
         with zipfile.ZipFile(path) as archive:
-            entries = list(_members(archive, path.name))
-            texts = {e.name: str(e.read()) for e in entries if e.kind in "US" and e.shape == ()}
+            budget = Budget(path)
+            entries, texts = [], {}
+            for entry, itemsize in _members(archive, budget):
+                entries.append(entry)
+                if entry.kind in "US" and entry.shape == () and itemsize <= _WORDS:
+                    texts[entry.name] = str(entry.read())
             return from_entries(entries, want, source=path.name, reader="npz", texts=texts)
     except ShapeshiftError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"{path.name}: got a damaged file ({error}), needed a whole {path.suffix} file: write or copy it "
             "again"
         ) from error
+
+
+@final
+class Budget:
+    """Bytes that may be unpacked from an archive in all, however many members there are."""
+
+    def __init__(self, path: Path) -> None:
+        self.source, self.stored, self.spent = path.name, path.stat().st_size, 0
+
+    def spend(self, size: int, what: str) -> None:
+        """Unpack some more.
+
+        Raises
+        ------
+        ShapeshiftError
+            If it is more by far than what is stored.
+        """
+        self.spent += size
+        check_size(self.spent, self.stored, what)
 
 
 def _single(path: Path) -> Entry:
@@ -57,33 +83,49 @@ def _single(path: Path) -> Entry:
     return Entry("the array", header.shape, header.dtype.kind, lambda: np.load(path, allow_pickle=False))
 
 
-def _members(archive: zipfile.ZipFile, source: str) -> Iterator[Entry]:
-    """The arrays of an archive; other members are passed over, and nothing is unpacked to disk."""
-    for info in archive.infolist():
-        if not info.filename.endswith(".npy"):
-            continue
+def _members(archive: zipfile.ZipFile, budget: Budget) -> Iterator[tuple[Entry, int]]:
+    """The arrays of an archive and the bytes of an element; other members are passed over, and nothing is
+    unpacked to disk."""
+    infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    if len(infos) > _MEMBERS:
+        raise ShapeshiftError(
+            f"{budget.source}: got an archive of {len(infos)} arrays, needed {_MEMBERS} at most: put signals "
+            "into one array"
+        )
+    for info in infos:
         name = info.filename.removesuffix(".npy")
         with archive.open(info) as file:
             header = _header(file)
-        yield Entry(
-            name, header.shape, header.dtype.kind, partial(_values, archive, info, f"{source}, {name!r}")
-        )
+        read = partial(_values, archive, info, budget, f"{budget.source}, {name!r}")
+        yield Entry(name, header.shape, header.dtype.kind, read), header.dtype.itemsize
 
 
-def _values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> NDArray:
+def _values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget, what: str) -> NDArray:
     """The numbers of one member, once its size is credible; members that nobody asks for may lie."""
     with archive.open(info) as file:
-        _check(_header(file), info.file_size, what)
-    check_size(info.file_size, info.compress_size, what)
+        header = _header(file)
+    _check(header, info.file_size, what)
+    floats = bytes_of(header.shape, header.dtype.itemsize)
+    check_size(info.file_size, info.compress_size, what, floats=floats)
+    budget.spend(info.file_size, what)
     with archive.open(info) as file:
         return npy.read_array(file, allow_pickle=False)
 
 
 def _header(file: IO[bytes]) -> _Header:
-    """Shape and type as the file claims them; at most 10 000 characters of it are parsed."""
+    """Shape and type as the file claims them, from a header of a length that real ones have."""
     version = npy.read_magic(file)
+    start = file.tell()
+    size = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+    if size > _HEADER:
+        raise ValueError(f"a header of {size} bytes")
+    file.seek(start)
     parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = parse(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of headers that Python 2 wrote
+        shape, _, dtype = parse(file)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a negative length in {shape}")
     return _Header(shape, dtype, file.tell())
 
 

@@ -15,6 +15,7 @@ from shapeshift.data.pictures import Side, images
 from shapeshift.errors import ShapeshiftError
 
 _LISTED = 30  # names in a message
+_LINES = 200  # of the right length, that are looked at
 
 
 class Entry(NamedTuple):
@@ -162,13 +163,15 @@ def _axis(
 
 def _best(entry: Entry, lines: Sequence[Entry], dim: int) -> _Line | None:
     """The line that the file, or its name, declares the axis of a dimension; any other if only that fits."""
-    fitting = [e for e in lines if max(e.shape) == entry.shape[dim] and monotonic(e.read().ravel())]
+    short = entry.name.rpartition("/")[2]
+    named = {e.name for e in lines if axis_like(e.name) or e.name.rpartition("/")[2] == short}
+    fitting = [e for e in lines if max(e.shape) == entry.shape[dim]]
+    fitting.sort(key=lambda e: e.name != entry.scale and e.name not in named)
+    fitting = [e for e in fitting[:_LINES] if monotonic(e.read().ravel())]
     declared = [e for e in fitting if e.name == entry.scale and dim == -1]
     group = entry.name.rpartition("/")[0]
     fitting.sort(key=lambda e: e.name.rpartition("/")[0] != group)  # its own group first
-    called = [
-        e for e in fitting if axis_like(e.name) or e.name.rpartition("/")[2] == entry.name.rpartition("/")[2]
-    ]
+    called = [e for e in fitting if e.name in named]
     if declared or called:
         chosen = (declared or called)[0]
         others = [e.name for e in called if e is not chosen]

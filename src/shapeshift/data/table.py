@@ -22,10 +22,15 @@ from shapeshift.errors import ShapeshiftError
 
 _COMMENTS = ("#", "%", "!", "//")
 _DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", None: "blanks"}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 _COMPLEX = re.compile(r"\(?[+-]?[\d.eE]+[+-][\d.eE+-]*[ij]\)?|[+-]?[\d.]+[ij]")
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "#n/a"}
-_SAMPLE = 50  # lines looked at to find the delimiter
+_SAMPLE = 50  # lines looked at to find the delimiter ...
+_LOOK = 4000  # ... and characters of each
+_TEXT_FLOOR = (
+    8 * 2**20
+)  # bytes of text that are above suspicion: a cell takes thirty times its size for a while
+_NOTE = 2000  # characters of a comment that are read
 
 
 class Line(NamedTuple):
@@ -45,10 +50,12 @@ class Form(NamedTuple):
         """The cells of a line."""
         if self.delimiter is None:
             return text.split()
-        cells = (
-            next(csv.reader([text], delimiter=self.delimiter)) if '"' in text else text.split(self.delimiter)
-        )
-        return [cell.strip() for cell in cells]
+        if '"' not in text:
+            return [cell.strip() for cell in text.split(self.delimiter)]
+        try:
+            return [cell.strip() for cell in next(csv.reader([text], delimiter=self.delimiter))]
+        except csv.Error:  # a quotation without end
+            return [cell.strip() for cell in text.split(self.delimiter)]
 
     def is_number(self, cell: str) -> bool:
         """Whether a cell is a number or stands for a missing one."""
@@ -85,6 +92,7 @@ def read(path: Path, want: Want) -> xr.DataArray:
 
 def _text(path: Path) -> str:
     """The file's text, unpacked as far as memory is safe."""
+    check_size(path.stat().st_size, path.stat().st_size, path.name)
     data = _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace")
@@ -106,7 +114,7 @@ def _unpacked(path: Path) -> bytes:
         with gzip.open(path) as file:
             while part := file.read(2**20):
                 size += len(part)
-                check_size(size, path.stat().st_size, path.name)
+                check_size(size, path.stat().st_size, path.name, floor=_TEXT_FLOOR)
                 parts.append(part)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ShapeshiftError(
@@ -120,7 +128,7 @@ def _lines(text: str, source: str) -> tuple[list[Line], list[str]]:
     lines, comments = [], []
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         if line.lstrip().startswith(_COMMENTS):
-            comments.append(line.lstrip().lstrip("#%!/").strip())
+            comments.append(line.lstrip()[:_NOTE].lstrip("#%!/").strip())
         elif line.strip():
             lines.append(Line(number, line))
     if not lines:
@@ -136,7 +144,7 @@ def _form(lines: Sequence[Line]) -> Form:
     sample = [line.text for line in lines[step // 2 :: step]] + [lines[-1].text]
 
     def score(form: Form) -> int:
-        cells = [cell for text in sample for cell in form.split(text) if cell]
+        cells = [cell for text in sample for cell in form.split(text[:_LOOK]) if cell]
         numbers = sum(map(form.is_number, cells))
         return 2 * numbers - len(cells)
 

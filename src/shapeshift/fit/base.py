@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
 from shapeshift.fit.reading import drawn
 from shapeshift.fit.restore import described
+from shapeshift.fit.schema import Schema
 from shapeshift.fit.search import Found
 from shapeshift.fit.spread import drawn_shapes
 from shapeshift.fit.start import Design
@@ -66,6 +68,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     condition_: Condition | None = None
     classes_: np.ndarray | None = None
     n_classes: int | None
+    _schema: Mapping[str, Schema]  # of the description in a model file
 
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -100,8 +103,8 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """The inverse."""
 
     @abstractmethod
-    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
-        """The network of the right sizes, to be filled with stored weights."""
+    def _empty(self, design: Design, bank: Bank, tensors: dict[str, Tensor]) -> PoseVAE:
+        """The network of the right sizes, to be filled with stored weights once these are known to fit."""
 
     @abstractmethod
     def _poses(self, shapes: Tensor, *poses: Any) -> Tensor:

@@ -13,10 +13,12 @@ from typing import Any
 
 from torch import Tensor
 
+from shapeshift.data.carrier import DAMAGE
 from shapeshift.errors import ShapeshiftError
 
 FORMAT = "shapeshift-model"
 VERSION = 1
+_HEADER = 4 * 2**20  # bytes; a description is a few thousand
 
 
 def write(path: str | os.PathLike[str], tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
@@ -54,6 +56,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
             f"no model file at {path}: give the .safetensors file that save() or `shapeshift fit` wrote."
         )
     try:
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
@@ -67,7 +70,9 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
                 )
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
             description = json.loads(header["description"])
-    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+    except ShapeshiftError:
+        raise
+    except (*DAMAGE, OSError, SafetensorError) as error:
         raise ShapeshiftError(
             f"{path.name} is damaged or no model file ({error}): fit again or take another copy."
         ) from error
@@ -76,6 +81,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
             f"{path.name} is damaged: its description is not a table; fit again or take another copy."
         )
     return tensors, description
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a header that would take more memory than any description does."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _HEADER:
+        raise ValueError(f"a header of {size} bytes")
 
 
 def _umask() -> int:

@@ -10,16 +10,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data import preprocess
 from shapeshift.data.grids import are_several, each_of
+from shapeshift.errors import printable
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
+from shapeshift.fit.empty import empty_line
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
 from shapeshift.fit.measured import drawn_as_measured, posterior_as_measured
 from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
+from shapeshift.fit.schema import SIGNALS
 from shapeshift.fit.search import Found
-from shapeshift.fit.start import Design, empty_line
+from shapeshift.fit.start import Design
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
 
@@ -81,6 +84,8 @@ class SignalModel(PoseEstimator):
         self.progress = progress
         self.random_state = random_state
 
+    _schema = SIGNALS
+
     def _check(self) -> None:
         check_choices(self)
 
@@ -108,15 +113,15 @@ class SignalModel(PoseEstimator):
         axis = tensors["axis"].double().numpy()
         self.axis_, self.n_features_in_ = axis, len(axis)
         self.sampled_ = tensors["sampled"].double().numpy() if "sampled" in tensors else None
-        self.axis_name_, self.axis_units_ = description["axis"]["name"], description["axis"]["units"]
+        self.axis_name_, self.axis_units_ = (printable(description["axis"][k]) for k in ("name", "units"))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True  # a sample that was not measured
         return tags
 
-    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
-        return empty_line(design, len(self.axis_), bank)
+    def _empty(self, design: Design, bank: Bank, tensors: dict[str, torch.Tensor]) -> PoseVAE:
+        return empty_line(design, len(self.axis_), bank, tensors)
 
     def _resolved(self) -> dict[str, Any]:
         self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half

@@ -10,6 +10,7 @@ import torch
 from shapeshift.data.images import Raster, axis_from, axis_told
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
+from shapeshift.fit.empty import empty_plane
 from shapeshift.fit.gauge_plane import plane_sentence
 from shapeshift.fit.glance import glance
 from shapeshift.fit.intake import scaled, taken_images, tensors, units
@@ -17,9 +18,9 @@ from shapeshift.fit.options import check_image_choices, image_design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import plane
 from shapeshift.fit.reading_plane import image_glance, image_posterior_of, plane_poses, upright
+from shapeshift.fit.schema import IMAGES
 from shapeshift.fit.search import Found
 from shapeshift.fit.start import Design
-from shapeshift.fit.start_plane import empty_plane
 from shapeshift.model.decoders import Template
 from shapeshift.model.fields import Lattice
 from shapeshift.model.likelihoods import Likelihood
@@ -89,6 +90,8 @@ class ImageModel(PoseEstimator):
         self.progress = progress
         self.random_state = random_state
 
+    _schema = IMAGES
+
     def _check(self) -> None:
         check_image_choices(self)
 
@@ -113,8 +116,8 @@ class ImageModel(PoseEstimator):
         self.n_features_in_ = self.raster_.size
         self._lattice = Lattice(*description["lattice"]) if description["lattice"] else None
 
-    def _empty(self, design: Design, bank: Bank) -> PoseVAE:
-        return empty_plane(design, bank, self._lattice)
+    def _empty(self, design: Design, bank: Bank, tensors: dict[str, torch.Tensor]) -> PoseVAE:
+        return empty_plane(design, bank, self._lattice, tensors)
 
     def _resolved(self) -> dict[str, Any]:
         found = {w.name: float(w.prior_sd[0]) for w in self.fitted_.vae.named_warps}

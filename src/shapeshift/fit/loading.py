@@ -41,10 +41,10 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
     kind = description.get("kind")
     if kind == VED.__name__:
         return translation_file.restored(VED(), tensors, description)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ShapeshiftError(
-            f"got a model of kind {kind!r}, needed one of {', '.join((*KINDS, VED.__name__))}: update "
-            "shapeshift or fit again."
+            f"got a model of kind {str(kind)[:60]!r}, needed one of {', '.join((*KINDS, VED.__name__))}: "
+            "update shapeshift or fit again."
         )
     model = KINDS[kind]()
     restored(model, tensors, description, encoder=encoder, decoder=decoder)

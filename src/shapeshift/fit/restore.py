@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from shapeshift.data.carrier import DAMAGE
 from shapeshift.data.conditions import Condition
 from shapeshift.data.preprocess import Affine
-from shapeshift.errors import ShapeshiftError
+from shapeshift.errors import ShapeshiftError, printable
 from shapeshift.fit.bank import Bank, Reach
 from shapeshift.fit.gauge import Reference, References
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.phases import Home
 from shapeshift.fit.recipe import Fitted
+from shapeshift.fit.stored import check_pose
 from shapeshift.fit.train import History
 from shapeshift.fit.worth import Worth
 from shapeshift.model.likelihoods import LIKELIHOODS
@@ -71,6 +73,7 @@ def restored(
 ) -> None:
     """Fill a fresh estimator with what a file holds."""
     try:
+        check_pose(model, tensors, description)
         _options(model, description, encoder, decoder)
         scaling = description["scaling"]
         model.scaling_ = Affine(np.array(scaling["offset"]), np.array(scaling["gain"]))
@@ -78,7 +81,8 @@ def restored(
         model.condition_ = condition and Condition.from_dict(condition)
         levels = model.condition_.levels if model.condition_ and "log_prior" in tensors else None
         model.classes_ = None if levels is None else np.array(levels)
-        model.notes_, model.fit_seconds_ = tuple(description["notes"]), float(description["fit_seconds"])
+        model.notes_ = tuple(printable(note) for note in description["notes"])
+        model.fit_seconds_ = float(description["fit_seconds"])
         model._take_geometry(description, tensors)
         reach = description["reach"]
         bank = Bank(
@@ -89,7 +93,9 @@ def restored(
         )
         model.fitted_ = _fitted(model, tensors, description, bank)
         model._conclude(int(description["n_signals"]), description["options"]["epochs"])
-    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
+    except ShapeshiftError:
+        raise
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"the model file is incomplete or damaged ({error}): fit again or take another copy."
         ) from error
@@ -102,7 +108,7 @@ def _fitted(
     likelihood = LIKELIHOODS[description["likelihood"]]()
     design = model._design(likelihood, undecided=False)
     design = design._replace(nuisance=tuple(description["nuisance"]), n_given=bank.n_given, kinds=bank.kinds)
-    vae = model._empty(design, bank)
+    vae = model._empty(design, bank, tensors)
     vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("vae.")})
     reference = _zero_from({k[10:]: v for k, v in tensors.items() if k.startswith("reference.")})
     told = "home.low" in tensors

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shapeshift.fit.align import Alignment, windows
-from shapeshift.fit.bank import Bank
 from shapeshift.fit.choose import WIDE, varied
 from shapeshift.model.decoders import CoordinateNet, Decoder, Template
 from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast
@@ -129,14 +128,6 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
         return PoseVAE(
             warps, encoder, decoder, design.likelihood, grid, design.n_latent, free, n_given=design.n_given
         )
-
-
-def empty_line(design: Design, length: int, bank: Bank) -> PoseVAE:
-    """The model of signals of ``length`` samples before it is filled with stored weights."""
-    assert isinstance(bank.reach, int)
-    template = torch.linspace(-1, 1, length + 2 * bank.reach)  # of the right size; the file has the values
-    start = Alignment(torch.zeros(1, dtype=torch.long), template, bank.reach, 0.0)
-    return build(design, torch.full((1, length), 0.5), start, torch.Generator().manual_seed(0))
 
 
 @torch.no_grad()

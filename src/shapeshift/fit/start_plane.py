@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shapeshift.fit.bank import Bank, Reach
+from shapeshift.fit.bank import Reach
 from shapeshift.fit.start import Design, spline_matrix
 from shapeshift.fit.turning import (
     aligned,
@@ -122,18 +122,6 @@ def build_plane(design: Design, x: Tensor, start: PlaneStart, generator: torch.G
             frame=frame,
             n_given=design.n_given,
         )
-
-
-def empty_plane(design: Design, bank: Bank, lattice: Lattice | None) -> PoseVAE:
-    """The model of images before it is filled with stored weights."""
-    assert design.image is not None
-    assert isinstance(bank.reach, Reach)
-    x = torch.linspace(0.2, 0.8, math.prod(design.image))[None]
-    warps = warps_of(design.warps, design.prior_sd)
-    lattice = lattice or Lattice(design.image[0], 4, 4, 1.0, 1.0)
-    place = torch.zeros(1, sum(w.size for w in warps))
-    start = PlaneStart(place, bank.reach, design.prior_sd, lattice)
-    return build_plane(design, x, start, torch.Generator().manual_seed(0))
 
 
 def _encoder(design: Design, n_pose: int, pixel: float) -> torch.nn.Module:

@@ -57,21 +57,28 @@ def epochs_for(n: int, batch_size: int) -> int:
     return min(400, max(10, math.ceil(STEPS / math.ceil(n / batch_size))))
 
 
+def networks(pattern: Pattern) -> dict[str, Callable[[], Encoder | FreePoints]]:
+    """What makes the encoder and the decoder."""
+    shape, points, k, _, width, depth = pattern
+
+    def encoder() -> Encoder:
+        if pattern.encoder == "conv":
+            return ConvEncoder((1, *shape), 0, k, 1.0, width=width)  # type: ignore[arg-type]
+        return DenseEncoder(math.prod(shape), 0, k, 1.0, width=width, depth=depth)
+
+    return {"encoder": encoder, "decoder": lambda: FreePoints(points, k, width, depth)}
+
+
 def build(pattern: Pattern, generator: torch.Generator) -> PoseVAE:
     """One network before training; it draws from a private random state."""
-    shape, points, k, _, width, depth = pattern
-    length = math.prod(shape)
+    shape, points, k = pattern.shape, pattern.n_points, pattern.n_latent
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
-        encoder: Encoder = (
-            ConvEncoder((1, *shape), 0, k, 1.0, width=width)  # type: ignore[arg-type]
-            if pattern.encoder == "conv"
-            else DenseEncoder(length, 0, k, 1.0, width=width, depth=depth)
-        )
+        encoder, decoder = (make() for make in networks(pattern).values())
         frame = Line() if len(shape) == 1 else Plane(1, *shape)
-        decoder = FreePoints(points, k, width, depth)
+        grid = canonical_grid(math.prod(shape))
         # nothing moves, so where the samples lie is of no consequence
-        return PoseVAE([], encoder, decoder, PointNoise(points), canonical_grid(length), k, frame=frame)
+        return PoseVAE([], encoder, decoder, PointNoise(points), grid, k, frame=frame)
 
 
 @one_each()

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shapeshift.data.carrier import DAMAGE
 from shapeshift.data.pairs import Side
 from shapeshift.data.preprocess import Affine
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.held_out import Calibration
 from shapeshift.fit.options import plain
+from shapeshift.fit.stored import check_pairs, check_start
 from shapeshift.fit.train import History
 from shapeshift.fit.translate import Starts, build
 
@@ -75,6 +77,7 @@ def described(model: VED) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def restored(model: VED, tensors: dict[str, Tensor], description: dict[str, Any]) -> VED:
     """The fresh estimator, filled with what a file holds."""
     try:
+        check_pairs(tensors, description)
         options = {k: v for k, v in description["options"].items() if k in model.get_params()}
         shapes = {k: v if v is None else tuple(v) for k, v in options.items() if k in ("x_shape", "y_shape")}
         model.set_params(**(options | shapes | {"progress": False}))
@@ -91,7 +94,9 @@ def restored(model: VED, tensors: dict[str, Tensor], description: dict[str, Any]
         )
         model.calibration_ = Calibration(**_part(tensors, "calibration."))
         model.starts_ = _starts_of(model, tensors, description["histories"])
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except ShapeshiftError:
+        raise
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"the model file is incomplete or damaged ({error}): fit again or take another copy."
         ) from error
@@ -101,9 +106,8 @@ def restored(model: VED, tensors: dict[str, Tensor], description: dict[str, Any]
 def _starts_of(model: VED, tensors: dict[str, Tensor], histories: list[dict[str, Any]]) -> Starts:
     networks = []
     for k in range(len(histories)):
-        vae = build(
-            model._pattern, torch.Generator().manual_seed(0)
-        )  # of the right size; the file has the values
+        check_start(model._pattern, tensors, f"start{k}.")
+        vae = build(model._pattern, torch.Generator().manual_seed(0))
         vae.load_state_dict(_part(tensors, f"start{k}."))
         networks.append(vae.eval())
     return Starts(tuple(networks), tuple(History(h["columns"], h["stopped"]) for h in histories))

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from shapeshift.analysis.poses import columns_of, of_images
-from shapeshift.errors import ShapeshiftError
+from shapeshift.errors import ShapeshiftError, printable
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from shapeshift.fit.posterior import Posterior
+
+
+_LONGEST = 120  # characters along an axis
 
 
 class Curves(NamedTuple):
@@ -36,14 +39,14 @@ def label(name: str, units: str = "") -> str:
 
 
 def literal(text: str) -> str:
-    """Text from a file as it stands: a dollar sign starts no formula.
+    """Text from a file as it stands: a dollar sign starts no formula, and nothing breaks a line.
 
     Examples
     --------
     >>> print(literal("cost in $"))
     cost in \\$
     """
-    return text.replace("$", r"\$")
+    return printable(text, _LONGEST).replace("$", r"\$")
 
 
 def shift_label(p: Posterior, name: str = "shift") -> str:

@@ -11,7 +11,7 @@ from typing import Any, final
 import typer
 from typer.core import TyperGroup
 
-from shapeshift.errors import ShapeshiftError
+from shapeshift.errors import ShapeshiftError, printable
 
 
 @final
@@ -45,14 +45,15 @@ def _sentence(error: Exception) -> str:
 
 
 def log(text: str) -> None:
-    """A line on stderr."""
-    typer.echo(text, err=True)
+    """A line on stderr, without anything in it that a terminal would obey."""
+    typer.echo(printable(text), err=True)
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
     """A result on stdout: JSON for programs, or aligned lines for people."""
     if as_json:
-        typer.echo(json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False))
+        whole = json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False)
+        typer.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in whole))
         return
     width = max(len(key) for key in result)
     for key, value in result.items():
@@ -74,7 +75,7 @@ def _words(value: Any, indent: int) -> str:
         return "yes" if value else "no"
     if value is None:
         return "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
 
 
 def _plain(value: Any) -> Any:
