@@ -15,7 +15,7 @@ from shapeshift.data.carrier import Want, check_size
 from shapeshift.data.selection import Entry, from_entries
 from shapeshift.errors import ShapeshiftError
 
-_DAMAGE = (RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+DAMAGE = (RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 class Contents(NamedTuple):
@@ -46,7 +46,7 @@ def read(path: Path, want: Want) -> xr.DataArray:
             return from_entries(entries, want, source=path.name, reader="hdf5", texts=texts(contents))
     except ShapeshiftError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ShapeshiftError(
             f"{path.name}: got a damaged file ({error}), needed a whole HDF5 file: write or copy it again"
         ) from error
@@ -117,6 +117,7 @@ def entry(name: str, dataset: h5py.Dataset, source: str) -> Entry:
         partial(_values, dataset, source),
         _text(dataset.attrs.get("units", "")),
         _scale(dataset),
+        lambda: dict(dataset.attrs.items()),
     )
 
 

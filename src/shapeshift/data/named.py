@@ -33,7 +33,9 @@ def from_dataset(data: xr.Dataset, want: Want, *, source: str, reader: str) -> x
     entries = [_entry(str(name), data) for name in data.data_vars]
     chosen = data[choose(entries, want, source, notes).name]
     lines = {str(n): v for n, v in data.variables.items() if v.ndim == 1 and v.dims[0] in chosen.dims}
-    chosen = chosen.assign_coords({n: v for n, v in lines.items() if n == want.axis and n not in chosen.coords})
+    chosen = chosen.assign_coords(
+        {n: v for n, v in lines.items() if n == want.axis and n not in chosen.coords}
+    )
     about = {key: value for key, value in {**data.attrs, **chosen.attrs}.items() if key not in _OWN_NOTES}
     about |= unpacked(chosen.attrs)
     return from_array(chosen, want, source=source, reader=reader, notes=notes, metadata=about)
@@ -135,9 +137,7 @@ def _entry(name: str, data: xr.Dataset) -> Entry:
     return Entry(name, variable.shape, variable.dtype.kind, lambda: variable.values, scale=scale)
 
 
-def _axis(
-    X: xr.DataArray, own: Sequence[str], want: Want, source: str
-) -> tuple[str, xr.DataArray | None]:
+def _axis(X: xr.DataArray, own: Sequence[str], want: Want, source: str) -> tuple[str, xr.DataArray | None]:
     """The dimension along the signals and its coordinate, if it has one."""
     if want.axis not in (None, "none"):
         return _given(str(want.axis), X, source)

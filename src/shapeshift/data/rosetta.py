@@ -1,0 +1,175 @@
+"""What RosettaSciIO reads: the files of HyperSpy and of most makers of microscopes and spectrometers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from shapeshift.data import hdf, zarr_folder
+from shapeshift.data.carrier import Want
+from shapeshift.data.libraries import library, reading
+from shapeshift.data.metadata import clean
+from shapeshift.data.named import from_array, uniform
+from shapeshift.data.selection import Entry, choose
+from shapeshift.errors import ShapeshiftError
+
+# Left to this package's own readers, or not taken: netCDF evaluates text of the file, MRCZ unpickles.
+_NOT_TAKEN = {"netCDF", "MRCZ", "numpy", "Renishaw", "Impulse", "Protochips"}
+
+
+@functools.cache
+def _plugins() -> dict[str, str]:
+    """Module of RosettaSciIO by ending; none where it is not installed. The first of several is taken."""
+    try:
+        listed = import_module("rsciio").IO_PLUGINS
+    except ImportError:
+        return {}
+    found: dict[str, str] = {}
+    for plugin in listed:
+        if plugin["name"] not in _NOT_TAKEN:
+            for ending in plugin["file_extensions"]:
+                found.setdefault("." + ending.lower(), plugin["api"])
+    return found
+
+
+def endings() -> tuple[str, ...]:
+    """Endings that RosettaSciIO reads, none where it is not installed."""
+    return tuple(sorted(_plugins()))
+
+
+def read(path: Path, want: Want) -> xr.DataArray:
+    """The signals, or images, in a file that RosettaSciIO reads.
+
+    Raises
+    ------
+    ShapeshiftError
+        If the file is damaged, needs a package that is not installed, or holds several arrays and none is
+        asked for.
+    """
+    source, ending = path.name, path.suffix.lower()
+    with reading(source, f"{ending} file"):
+        _check(path)
+        found = library(_plugins()[ending], source).file_reader(str(path), lazy=False)
+        if not found:
+            raise ShapeshiftError(f"{source}: got a file without arrays, needed signals: check the file")
+        notes: list[str] = []
+        signal = _chosen(found, want, source, notes)
+        X, own = labelled(signal)
+        about = {**signal.get("metadata", {}), "original": signal.get("original_metadata", {})}
+        return from_array(X, want, source=source, reader="rosettasciio", notes=notes, metadata=about, own=own)
+
+
+def labelled(signal: Mapping[str, Any]) -> tuple[xr.DataArray, tuple[str, ...]]:
+    """The array of RosettaSciIO's description of a signal, and the dimensions of one measurement.
+
+    Parameters
+    ----------
+    signal : mapping
+        `data`, `axes` (name, units, size, offset and scale, or all values) and `metadata`, as documented at
+        https://hyperspy.org/rosettasciio/file_specification
+
+    Raises
+    ------
+    ShapeshiftError
+        If an axis is told by a formula.
+    """
+    data = np.asarray(signal["data"])
+    axes = list(signal["axes"])
+    if all(axis.get("index_in_array") is not None for axis in axes):
+        axes.sort(key=lambda axis: axis["index_in_array"])
+    names = names_of([axis.get("name") for axis in axes], [bool(axis.get("navigate")) for axis in axes])
+    coords = {
+        name: (name, _values(axis, size), {"units": _word(axis.get("units"))})
+        for name, axis, size in zip(names, axes, data.shape, strict=True)
+    }
+    own = tuple(n for n, axis in zip(names, axes, strict=True) if not axis.get("navigate"))
+    quantity, units = quantity_of(signal.get("metadata", {}))
+    attrs = {"long_name": quantity, "units": units}
+    X = xr.DataArray(data, dims=names, coords=coords, attrs={k: v for k, v in attrs.items() if v})
+    return X, own if len(own) in (1, 2) else ()
+
+
+def names_of(names: Sequence[Any], navigate: Sequence[bool]) -> list[str]:
+    """Names of dimensions; without one, a map's are y and x, and an own one counts."""
+    found: list[str] = []
+    ahead = sum(navigate)
+    for k, name in enumerate(names):
+        place = sum(navigate[: k + 1])
+        otherwise = {0: "x", 1: "y"}.get(ahead - place, f"map {place}")
+        if ahead == 1 and navigate[k]:
+            otherwise = "signal"
+        if not navigate[k]:
+            own = len(names) - ahead
+            otherwise = {1: "axis"}.get(own, ("row", "column", f"axis {k}")[min(k - place, 2)])
+        chosen = _word(name) or otherwise
+        found.append(chosen if chosen not in found else f"{chosen} {k}")
+    return found
+
+
+def quantity_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """What was measured and in what units, of "Counts (electrons)"."""
+    told = _word((metadata.get("Signal") or {}).get("quantity"))
+    if told.endswith(")") and "(" in told:
+        name, _, units = told[:-1].rpartition("(")
+        return name.strip(), units.strip()
+    return told, ""
+
+
+def _values(axis: Mapping[str, Any], size: int) -> np.ndarray:
+    """Values along a dimension."""
+    if "expression" in axis:
+        raise ShapeshiftError(
+            f"got an axis {_word(axis.get('name'))!r} told by a formula, needed its values: in HyperSpy, "
+            "convert_to_non_uniform_axis() and save it again"
+        )
+    if axis.get("axis") is not None:
+        return np.asarray(axis["axis"], dtype=float)
+    return uniform(size, float(axis.get("scale", 1.0)), float(axis.get("offset", 0.0)))
+
+
+def _word(told: Any) -> str:
+    """A name or units, "" where they are not told (libraries have their own signs for that)."""
+    return clean(told, 80) if isinstance(told, str) and told not in ("<undefined>", "None") else ""
+
+
+def _chosen(
+    found: Sequence[Mapping[str, Any]], want: Want, source: str, notes: list[str]
+) -> Mapping[str, Any]:
+    """The array asked for by its title, or the only one that can be."""
+    titles = [_word((s.get("metadata", {}).get("General") or {}).get("title")) for s in found]
+    names = [t if t and titles.count(t) == 1 else f"{t or 'array'} {k + 1}" for k, t in enumerate(titles)]
+    entries = [_entry(name, signal) for name, signal in zip(names, found, strict=True)]
+    fitting = [
+        e for e, s in zip(entries, found, strict=True) if _own(s) == (2 if want.kind == "image" else 1)
+    ]
+    several = len(found) > 1 and want.array is None and len(fitting) == 1
+    entry = fitting[0] if several else choose(entries, want, source, notes)
+    if several:
+        notes.append(f"array {entry.name!r} of {len(found)} (the only one of this kind)")
+    return found[entries.index(entry)]
+
+
+def _entry(name: str, signal: Mapping[str, Any]) -> Entry:
+    data = signal["data"]
+    return Entry(name, tuple(data.shape), data.dtype.kind, lambda: np.asarray(data))
+
+
+def _own(signal: Mapping[str, Any]) -> int:
+    return sum(not axis.get("navigate") for axis in signal["axes"])
+
+
+def _check(path: Path) -> None:
+    """What can be seen before the library reads: no way out of the file, no more than is there."""
+    if path.is_dir() or path.suffix.lower() == ".zspy":
+        zarr_folder.check(path)
+    elif h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            for dataset in hdf.explore(file, Want(), path.name).arrays.values():
+                hdf.check_stored(dataset, path.name)
