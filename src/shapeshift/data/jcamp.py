@@ -70,15 +70,8 @@ def read(path: Path, want: Want) -> xr.DataArray:
     X = _stacked(spectra, blocks)
     notes = [f"{len(blocks)} blocks, one spectrum each"] if len(blocks) > 1 else []
     X = X[0] if len(blocks) == 1 else X
-    return from_array(
-        X,
-        want,
-        source=source,
-        reader="jcamp-dx",
-        notes=notes,
-        metadata=_about(blocks),
-        own=(str(X.dims[-1]),),
-    )
+    told: dict[str, Any] = {"notes": notes, "metadata": _about(blocks), "own": (str(X.dims[-1]),)}
+    return from_array(X, want, source=source, reader="jcamp-dx", **told)
 
 
 _DATA = (*_SAMPLES, "NTUPLES", "PEAKASSIGNMENTS")
@@ -220,7 +213,7 @@ def _refuse_other_axes(spectra: Sequence[Spectrum], blocks: Sequence[Block], sou
             continue
         raise ShapeshiftError(
             f"{source}: got block {k} ({clean(s.title, 40)!r}) on {_ends(s, units[0])}, needed the axis of "
-            f"the first, {_ends(first, units[1])}: resample the spectra to one axis, or keep one kind in the file"
+            f"the first, {_ends(first, units[1])}: resample the spectra to one axis, or give each kind a file"
         )
 
 

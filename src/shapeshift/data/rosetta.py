@@ -15,8 +15,8 @@ import xarray as xr
 from shapeshift.data import hdf, zarr_folder
 from shapeshift.data.carrier import Want
 from shapeshift.data.libraries import library, reading
-from shapeshift.data.metadata import clean
 from shapeshift.data.named import from_array, uniform
+from shapeshift.data.naming import names_of, word
 from shapeshift.data.selection import Entry, choose
 from shapeshift.errors import ShapeshiftError
 
@@ -86,7 +86,7 @@ def labelled(signal: Mapping[str, Any]) -> tuple[xr.DataArray, tuple[str, ...]]:
         axes.sort(key=lambda axis: axis["index_in_array"])
     names = names_of([axis.get("name") for axis in axes], [bool(axis.get("navigate")) for axis in axes])
     coords = {
-        name: (name, _values(axis, size), {"units": _word(axis.get("units"))})
+        name: (name, _values(axis, size), {"units": word(axis.get("units"))})
         for name, axis, size in zip(names, axes, data.shape, strict=True)
     }
     own = tuple(n for n, axis in zip(names, axes, strict=True) if not axis.get("navigate"))
@@ -96,26 +96,9 @@ def labelled(signal: Mapping[str, Any]) -> tuple[xr.DataArray, tuple[str, ...]]:
     return X, own if len(own) in (1, 2) else ()
 
 
-def names_of(names: Sequence[Any], navigate: Sequence[bool]) -> list[str]:
-    """Names of dimensions; without one, a map's are y and x, and an own one counts."""
-    found: list[str] = []
-    ahead = sum(navigate)
-    for k, name in enumerate(names):
-        place = sum(navigate[: k + 1])
-        otherwise = {0: "x", 1: "y"}.get(ahead - place, f"map {place}")
-        if ahead == 1 and navigate[k]:
-            otherwise = "signal"
-        if not navigate[k]:
-            own = len(names) - ahead
-            otherwise = {1: "axis"}.get(own, ("row", "column", f"axis {k}")[min(k - place, 2)])
-        chosen = _word(name) or otherwise
-        found.append(chosen if chosen not in found else f"{chosen} {k}")
-    return found
-
-
 def quantity_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
     """What was measured and in what units, of "Counts (electrons)"."""
-    told = _word((metadata.get("Signal") or {}).get("quantity"))
+    told = word((metadata.get("Signal") or {}).get("quantity"))
     if told.endswith(")") and "(" in told:
         name, _, units = told[:-1].rpartition("(")
         return name.strip(), units.strip()
@@ -126,7 +109,7 @@ def _values(axis: Mapping[str, Any], size: int) -> np.ndarray:
     """Values along a dimension."""
     if "expression" in axis:
         raise ShapeshiftError(
-            f"got an axis {_word(axis.get('name'))!r} told by a formula, needed its values: in HyperSpy, "
+            f"got an axis {word(axis.get('name'))!r} told by a formula, needed its values: in HyperSpy, "
             "convert_to_non_uniform_axis() and save it again"
         )
     if axis.get("axis") is not None:
@@ -134,16 +117,11 @@ def _values(axis: Mapping[str, Any], size: int) -> np.ndarray:
     return uniform(size, float(axis.get("scale", 1.0)), float(axis.get("offset", 0.0)))
 
 
-def _word(told: Any) -> str:
-    """A name or units, "" where they are not told (libraries have their own signs for that)."""
-    return clean(told, 80) if isinstance(told, str) and told not in ("<undefined>", "None") else ""
-
-
 def _chosen(
     found: Sequence[Mapping[str, Any]], want: Want, source: str, notes: list[str]
 ) -> Mapping[str, Any]:
     """The array asked for by its title, or the only one that can be."""
-    titles = [_word((s.get("metadata", {}).get("General") or {}).get("title")) for s in found]
+    titles = [word((s.get("metadata", {}).get("General") or {}).get("title")) for s in found]
     names = [t if t and titles.count(t) == 1 else f"{t or 'array'} {k + 1}" for k, t in enumerate(titles)]
     entries = [_entry(name, signal) for name, signal in zip(names, found, strict=True)]
     fitting = [

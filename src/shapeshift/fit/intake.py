@@ -20,6 +20,7 @@ from shapeshift.data.coordinates import (
     refuse_other_length,
 )
 from shapeshift.data.images import as_images, refuse_other_raster
+from shapeshift.data.kin import in_kind
 
 if TYPE_CHECKING:
     from shapeshift.data.images import ImageStack
@@ -35,29 +36,29 @@ def axis_of(model: ShiftVAE) -> Axis:
 
 def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
     """Checked signals on the model's axis; with ``reset`` their own axis is to become the model's."""
-    named = hasattr(X, "dims") and hasattr(X, "coords")
-    if hasattr(X, "columns") and not named and not reset:
+    framed = hasattr(X, "columns") and not hasattr(X, "coords")
+    if framed and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
-    own = x if x is not None or reset or named or not hasattr(model, "axis_") else None
-    stack = as_stack(X, own)
+    stack = as_stack(X, x)
     if not reset and hasattr(model, "axis_"):
         refuse_other_length(stack.values.shape[1], axis_of(model), type(model).__name__)
-    shown = stack.values if named or not hasattr(X, "columns") else X
+    shown = X if framed else stack.values
     least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
     validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least)
     if reset:
         refuse_constant(stack.values)
         return stack
-    if x is not None or (named and X.dims[-1] in X.coords):
+    if x is not None or (stack.given is not None and stack.given.dims[-1] in stack.given.coords):
         refuse_other_axis(stack.axis, axis_of(model))
     return replace(stack, axis=axis_of(model))
 
 
 def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:
     """Checked images on the model's raster; with ``reset`` their own raster is to become the model's."""
-    named = hasattr(X, "dims") and hasattr(X, "coords")
-    if hasattr(X, "columns") and not named and not reset:
+    framed = hasattr(X, "columns") and not hasattr(X, "coords")
+    if framed and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
+    named = not framed and in_kind(X, inner=2) is not None
     fitted = not reset and hasattr(model, "raster_")
     shape = model.raster_.shape if fitted and model.image_shape is None else model.image_shape
     if fitted and not named and len(flat := np.asarray(X).shape) == 2 and flat[1] != model.raster_.size:
@@ -65,7 +66,7 @@ def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:
     stack = as_images(X, shape)
     if fitted:
         refuse_other_raster(stack.raster, model.raster_, type(model).__name__)
-    shown = stack.values if named or not hasattr(X, "columns") else X
+    shown = X if framed else stack.values
     least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
     validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least)
     if reset:
