@@ -17,7 +17,18 @@ from shapeshift.data.selection import Entry, choose
 from shapeshift.errors import ShapeshiftError
 
 # what this package notes about arrays, which is no metadata of the measurement
-_OWN_NOTES = {"source", "reader", "notes", "kind", "metadata", "units", "long_name", "standard_name"}
+_OWN_NOTES = {
+    "source",
+    "reader",
+    "notes",
+    "kind",
+    "metadata",
+    "units",
+    "long_name",
+    "standard_name",
+    "own_dimensions",
+    "original_name",
+}
 _SINCE = re.compile(r"\s*([A-Za-z]+)\s+since\s+(.+)")
 
 
@@ -38,7 +49,8 @@ def from_dataset(data: xr.Dataset, want: Want, *, source: str, reader: str) -> x
     )
     about = {key: value for key, value in {**data.attrs, **chosen.attrs}.items() if key not in _OWN_NOTES}
     about |= unpacked(chosen.attrs)
-    return from_array(chosen, want, source=source, reader=reader, notes=notes, metadata=about)
+    own = tuple(n for n in str(chosen.attrs.get("own_dimensions", "")).split("|") if n in chosen.dims)
+    return from_array(chosen, want, source=source, reader=reader, notes=notes, metadata=about, own=own)
 
 
 def from_array(
@@ -171,7 +183,8 @@ def _given(axis: str, X: xr.DataArray, source: str) -> tuple[str, xr.DataArray |
 def _with_plain_units(X: xr.DataArray) -> xr.DataArray:
     """Names and units without signs that are not to be shown; "seconds since ..." as units and their zero."""
     for name in {*X.dims, *X.coords}:
-        shown = clean(name, 80) or "axis"
+        told = X.coords[name].attrs.get("original_name") if name in X.coords else None
+        shown = clean(told or name, 80) or "axis"
         if shown != name and shown not in X.dims and shown not in X.coords:
             X = X.rename({name: shown})
     return X.assign_coords({name: (c.dims, c.values, _told(c.attrs)) for name, c in X.coords.items()})

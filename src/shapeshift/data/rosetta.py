@@ -12,9 +12,11 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from shapeshift import __version__
 from shapeshift.data import hdf, zarr_folder
 from shapeshift.data.carrier import Want
 from shapeshift.data.libraries import library, reading
+from shapeshift.data.metadata import unpacked
 from shapeshift.data.named import from_array, uniform
 from shapeshift.data.naming import names_of, word
 from shapeshift.data.selection import Entry, choose
@@ -88,6 +90,7 @@ def labelled(signal: Mapping[str, Any]) -> tuple[xr.DataArray, tuple[str, ...]]:
     coords = {
         name: (name, _values(axis, size), {"units": word(axis.get("units"))})
         for name, axis, size in zip(names, axes, data.shape, strict=True)
+        if not (axis.get("navigate") and _only_counts(axis))
     }
     own = tuple(n for n, axis in zip(names, axes, strict=True) if not axis.get("navigate"))
     quantity, units = quantity_of(signal.get("metadata", {}))
@@ -103,6 +106,12 @@ def quantity_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
         name, _, units = told[:-1].rpartition("(")
         return name.strip(), units.strip()
     return told, ""
+
+
+def _only_counts(axis: Mapping[str, Any]) -> bool:
+    """Whether nobody calibrated an axis."""
+    told = [axis.get("scale", 1.0), axis.get("offset", 0.0)]
+    return not word(axis.get("units")) and axis.get("axis") is None and told == [1.0, 0.0]
 
 
 def _values(axis: Mapping[str, Any], size: int) -> np.ndarray:
@@ -151,3 +160,52 @@ def _check(path: Path) -> None:
         with h5py.File(path, "r") as file:
             for dataset in hdf.explore(file, Want(), path.name).arrays.values():
                 hdf.check_stored(dataset, path.name)
+
+
+def write_hspy(X: xr.DataArray, path: Path, *, own: Sequence[str]) -> None:
+    """Write an array as a HyperSpy file.
+
+    Parameters
+    ----------
+    X : xarray.DataArray
+    path : path
+    own : sequence of str
+        Dimensions of one measurement.
+
+    Raises
+    ------
+    ShapeshiftError
+        If RosettaSciIO is not installed.
+    """
+    writer = library("rsciio.hspy", path.name)
+    quantity, units = str(X.attrs.get("long_name", "")), str(X.attrs.get("units", ""))
+    told = f"{quantity} ({units})" if units else quantity
+    signal = {
+        "data": X.values,
+        "axes": [_axis_told(X, str(dim), str(dim) not in own) for dim in X.dims],
+        "metadata": {
+            "General": {"title": str(X.name or "")},
+            "Signal": {"signal_type": "", "quantity": told},
+        },
+        "original_metadata": dict(unpacked(X.attrs)),
+        "attributes": {"_lazy": False, "ragged": False},
+        "learning_results": {},
+        "models": {},
+        "tmp_parameters": {},
+        "package_info": {"package": "shapeshift", "package_version": __version__},
+    }
+    writer.file_writer(str(path), signal)
+
+
+def _axis_told(X: xr.DataArray, dim: str, navigate: bool) -> dict[str, Any]:
+    """An axis by offset and scale where these give its values exactly, else by all values."""
+    values = np.asarray(X[dim].values)
+    if values.dtype.kind not in "iuf":
+        values = np.arange(len(values))
+    values = values.astype(float)
+    told: dict[str, Any] = {"name": dim, "units": str(X[dim].attrs.get("units", "")), "navigate": navigate}
+    scale = float(values[1] - values[0]) if len(values) > 1 else 1.0
+    if np.array_equal(uniform(len(values), scale, values[0]), values):
+        even = {"size": len(values), "offset": float(values[0]), "scale": scale}
+        return {"_type": "UniformDataAxis", **told, **even}
+    return {"_type": "DataAxis", **told, "axis": values}
