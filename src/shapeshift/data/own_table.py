@@ -78,13 +78,12 @@ def _read(told: dict[str, Any], lines: list[list[str]]) -> xr.DataArray:
     if len(rows) != np.prod(shape[:-1]) or any(len(row) != lead + shape[-1] for row in (lines[0], *rows)):
         raise ValueError(f"{len(rows)} rows of {len(lines[0])} cells")
     values = np.array([[float(cell) for cell in row[lead:]] for row in rows]).reshape(shape)
-    X = xr.DataArray(
-        values, dims=dims, attrs={**measured(told), "metadata": json.dumps(told.get("metadata"))}
-    )
+    values = values.astype(np.float32) if told.get("dtype") == "float32" else values
+    attrs = {**measured(told), "metadata": json.dumps(told.get("metadata"))}
+    X = xr.DataArray(values, dims=dims, attrs=attrs)
     if told.get("axis") is not None:
-        X = X.assign_coords(
-            {dims[-1]: (dims[-1], np.array(lines[0][lead:], dtype=float), _words(told["axis"]))}
-        )
+        along = np.array(lines[0][lead:], dtype=float)
+        X = X.assign_coords({dims[-1]: (dims[-1], along, _words(told["axis"]))})
     for k, name in enumerate(names):
         own = [str(d) for d in told["coords"][name]["dims"]]
         grid = _numbers([row[k] for row in rows]).reshape(shape[:-1])
