@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from shapeshift.data.carrier import Want
+from shapeshift.data.carrier import Want, check_size
+from shapeshift.data.libraries import reading
 from shapeshift.data.metadata import clean
 from shapeshift.data.named import from_array
 from shapeshift.errors import ShapeshiftError
@@ -61,15 +62,21 @@ def read(path: Path, want: Want) -> xr.DataArray:
     ShapeshiftError
         If the file is damaged, holds something else, or its spectra lie on different axes.
     """
+    with reading(path.name, "JCAMP-DX file"):
+        return _read(_blocks(_text(path)), path, want)
+
+
+def _read(found: Sequence[Block], path: Path, want: Want) -> xr.DataArray:
     source = path.name
-    blocks = [block for block in _blocks(_text(path)) if any(label in block for label in _DATA)]
+    blocks = [block for block in found if any(label in block for label in _DATA)]
     if not blocks:
         raise ShapeshiftError(f"{source}: got no block of spectra, needed XYDATA or XYPOINTS: check the file")
+    claimed = sum(_number(block, "NPOINTS", source, 0.0) for block in blocks)
+    check_size(8 * round(claimed), path.stat().st_size, source)
     spectra = [_spectrum(block, f"{source}, block {i + 1}") for i, block in enumerate(blocks)]
     _refuse_other_axes(spectra, blocks, source)
     X = _stacked(spectra, blocks)
     notes = [f"{len(blocks)} blocks, one spectrum each"] if len(blocks) > 1 else []
-    X = X[0] if len(blocks) == 1 else X
     told: dict[str, Any] = {"notes": notes, "metadata": _about(blocks), "own": (str(X.dims[-1]),)}
     return from_array(X, want, source=source, reader="jcamp-dx", **told)
 
@@ -173,9 +180,7 @@ def _unsqueezed(line: str, most: int, what: str) -> tuple[list[float], bool]:
     """Ordinates of one line in ASDF, and whether it ends in differences."""
     values: list[float] = []
     step, differences = 0.0, False
-    for sign, digits in _TOKEN.findall(line[_FIRST.match(line).end() :]):  # type: ignore[union-attr]
-        if not sign and not digits:
-            continue
+    for sign, digits in _tokens(line, what):
         if sign in _REPEATED and values:
             values += [values[-1] + step * k for k in range(1, min(int(_REPEATED[sign] + digits), most + 1))]
         elif sign in _DIFFERENCE and values:
@@ -185,12 +190,23 @@ def _unsqueezed(line: str, most: int, what: str) -> tuple[list[float], bool]:
             step, differences = 0.0, False
             values.append(float((_SQUEEZED.get(sign) or sign) + digits))
         else:
-            raise ShapeshiftError(
-                f"{what}: got {clean(line, 40)!r}, needed squeezed numbers: correct the file"
-            )
+            raise _not_squeezed(line, what)
         if len(values) > most:
             raise ShapeshiftError(f"{what}: got more samples than NPOINTS tells: the file is damaged")
     return values, differences
+
+
+def _tokens(line: str, what: str) -> list[tuple[str, str]]:
+    """Signs and digits of the ordinates of a line, all that stands there."""
+    rest = line[_FIRST.match(line).end() :]  # type: ignore[union-attr]
+    found = [(sign, digits) for sign, digits in _TOKEN.findall(rest) if sign or digits]
+    if "".join(map("".join, found)) != re.sub(r"\s", "", rest):
+        raise _not_squeezed(line, what)
+    return found
+
+
+def _not_squeezed(line: str, what: str) -> ShapeshiftError:
+    return ShapeshiftError(f"{what}: got {clean(line, 40)!r}, needed squeezed numbers: correct the file")
 
 
 def _number(block: Block, label: str, what: str, otherwise: float | None = None) -> float:

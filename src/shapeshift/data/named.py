@@ -99,6 +99,8 @@ def _signals(
 ) -> xr.DataArray:
     if X.ndim > 3:
         X = X.squeeze()
+    if X.ndim == 1:
+        X = X.expand_dims("signal" if "signal" not in X.dims else "stack")
     dim, axis = _axis(X, own, want, source)
     if X.dims and dim != X.dims[-1]:
         notes.append(f"dimension {dim!r} is the signal axis and was put last")

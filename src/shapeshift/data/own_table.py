@@ -72,6 +72,8 @@ def read(text: str, source: str) -> xr.DataArray:
 
 def _read(told: dict[str, Any], lines: list[list[str]]) -> xr.DataArray:
     dims, shape = [word(d) for d in told["dims"]], [int(n) for n in told["shape"]]
+    if len({*dims}) != len(shape):
+        raise ValueError(f"{len({*dims})} names for {len(shape)} dimensions")
     names = [str(n) for n in told["coords"]]
     lead = max(len(names), 1)
     rows = [line for line in lines[1:] if line]

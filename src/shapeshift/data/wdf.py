@@ -98,7 +98,6 @@ def _read(wdf: Any, file: Any, path: Path, want: Want) -> xr.DataArray:
         attrs={"units": _UNITS.get(head.units.name, "")},
     )
     X = _as_map(X, file, notes) if head.type_ == wdf.WdfType.Map else X
-    X = X[0] if head.nspectra == 1 else X
     about = _about(head)
     return from_array(X, want, source=path.name, reader="wdf", notes=notes, metadata=about, own=(name,))
 
