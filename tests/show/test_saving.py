@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 import shapeshift as ss
 from shapeshift.errors import ShapeshiftError
-from shapeshift.show import saving
+from shapeshift.show import saving, tasks
 from shapeshift.show.cli import app
 from shapeshift.show.run import table
 
@@ -224,6 +225,20 @@ def test_transform_writes_a_zarr_store(tmp_path: Path, fitted) -> None:
     assert done.exit_code == 1
     assert "--force" in done.stderr
     assert CliRunner().invoke(app, [*args, "--force"]).exit_code == 0
+
+
+def test_a_zarr_store_is_fitted_like_a_file(tmp_path: Path, fitted) -> None:
+    _, X, _ = fitted
+    ss.save(X, tmp_path / "x.zarr")
+    options = ["--out", str(tmp_path / "run"), "--epochs", "1", "--json"]
+    done = CliRunner().invoke(app, ["fit", str(tmp_path / "x.zarr"), *options])
+    assert done.exit_code == 0, done.stderr
+    digest = re.search(r'sha256 = "(\w{64})"', (tmp_path / "run" / "run.toml").read_text())
+    assert digest is not None
+    assert tasks._digest(tmp_path / "x.zarr") == digest[1]
+    chunk = next(p for p in (tmp_path / "x.zarr" / "signals").iterdir() if p.name[0].isdigit())
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"!")
+    assert tasks._digest(tmp_path / "x.zarr") != digest[1]
 
 
 def test_info_tells_coordinates_units_and_metadata(tmp_path: Path) -> None:

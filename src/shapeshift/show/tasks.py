@@ -151,11 +151,15 @@ def _needs(out: Path, *endings: str) -> None:
 
 
 def _digest(data: Path) -> str:
-    """What tells this file from any other, whatever it is called later."""
+    """What tells this file, or folder, from any other, whatever it is called later."""
     digest = hashlib.sha256()
-    with data.open("rb") as file:
-        while part := file.read(2**20):
-            digest.update(part)
+    inside = sorted(path for path in data.rglob("*") if path.is_file())  # of a folder; of a file none
+    for path in inside or [data]:
+        if inside:
+            digest.update(f"{path.relative_to(data).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while part := file.read(2**20):
+                digest.update(part)
     return digest.hexdigest()
 
 
