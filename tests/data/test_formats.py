@@ -69,6 +69,16 @@ def test_zarr_as_xarray_writes_it(tmp_path: Path, version: int) -> None:
     as_made(ss.open(tmp_path / "a.zarr"))
 
 
+def test_zarr_with_a_time_axis(tmp_path: Path) -> None:
+    stamps = np.arange("2024-05-01T00:00", "2024-05-01T16:00", 30, dtype="datetime64[m]").astype("M8[ns]")
+    da = xr.DataArray(VALUES[0], dims=("station", "time"), coords={"time": stamps}, name="level")
+    clock = {"time": {"units": "seconds since 2024-05-01", "dtype": "i8"}}
+    da.to_dataset().to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=False, encoding=clock)
+    back = ss.open(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(back["time"].values, np.arange(32) * 1800.0)
+    assert back["time"].attrs == {"units": "seconds", "since": "2024-05-01"}
+
+
 def test_zarr_in_an_archive(tmp_path: Path) -> None:
     made().to_dataset().to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=False)
     with zipfile.ZipFile(tmp_path / "a.zarr.zip", "w") as archive:
@@ -377,12 +387,12 @@ def test_nsid_says_which_dimension_is_the_signals(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["m/main"] = VALUES[0].T
         file["m/main"].attrs.update(units="V", quantity="response", data_type="SPECTRUM")
-        for k, (name, along, kind) in enumerate([("depth", ENERGY, "SPECTRAL"), ("spot", X, "SPATIAL")]):
+        for k, (name, along, kind) in enumerate([("d", ENERGY, "SPECTRAL"), ("spot", X, "SPATIAL")]):
             file[f"m/{name}"] = along
             file[f"m/{name}"].make_scale(name)
             file[f"m/{name}"].attrs.update(name=name, units="u", quantity=name, dimension_type=kind)
             file["m/main"].dims[k].attach_scale(file[f"m/{name}"])
-    same(ss.open(tmp_path / "a.h5"), VALUES[0], spot=(X, "u"), depth=(ENERGY, "u"))
+    same(ss.open(tmp_path / "a.h5"), VALUES[0], spot=(X, "u"), d=(ENERGY, "u"))
 
 
 # --- RosettaSciIO

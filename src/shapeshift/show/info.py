@@ -34,7 +34,7 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
     >>> from shapeshift.data.synthetic import article
     >>> found = describe(article(n=200, seed=1)[0])
     >>> found["signals"], found["dims"], found["axis"]["first"], round(found["noise_sd"], 2)
-    (200, {'signal': 200, 'x': 100}, -12.0, 0.05)
+    (200, {'signal': 200, 'x': 100}, -12.0, 0.03)
     """
     if X.attrs.get("kind") == "image":
         return describe_images(X)
