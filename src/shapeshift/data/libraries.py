@@ -25,10 +25,17 @@ def library(name: str, source: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ShapeshiftError(
-            f"{source}: got a format that needs the package {name.split('.')[0]!r}, which is not installed: "
-            f"{EXTRA}"
-        ) from error
+        raise _missing(error, name, source) from error
+
+
+def _missing(error: ImportError, name: str, source: str) -> ShapeshiftError:
+    """What to install: a package of this one's extra, or one that such a package needs for a format."""
+    package = (error.name or name).split(".")[0]
+    known = package in ("zarr", "wdf", "rsciio")
+    how = EXTRA if known else "install it, RosettaSciIO's pages tell what each format needs"
+    return ShapeshiftError(
+        f"{source}: got a format that needs the package {package!r}, which is not installed: {how}"
+    )
 
 
 @contextmanager
@@ -47,10 +54,7 @@ def reading(source: str, what: str) -> Iterator[None]:
     except (ShapeshiftError, OSError):
         raise
     except ImportError as error:
-        raise ShapeshiftError(
-            f"{source}: got a file that needs the package {error.name!r}, which is not installed: "
-            f"pip install {error.name}"
-        ) from error
+        raise _missing(error, "", source) from error
     except Exception as error:
         told = clean(error, 150) or type(error).__name__
         raise ShapeshiftError(

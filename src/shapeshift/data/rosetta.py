@@ -27,17 +27,18 @@ _NOT_TAKEN = {"netCDF", "MRCZ", "numpy", "Renishaw", "Impulse", "Protochips"}
 
 
 @functools.cache
-def _plugins() -> dict[str, str]:
-    """Module of RosettaSciIO by ending; none where it is not installed. The first of several is taken."""
+def _plugins() -> dict[str, list[str]]:
+    """Modules of RosettaSciIO by ending; none where it is not installed."""
     try:
         listed = import_module("rsciio").IO_PLUGINS
     except ImportError:
         return {}
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for plugin in listed:
         if plugin["name"] not in _NOT_TAKEN:
             for ending in plugin["file_extensions"]:
-                found.setdefault("." + ending.lower(), plugin["api"])
+                modules = found.setdefault("." + ending.lower(), [])
+                modules += [plugin["api"]] if plugin["api"] not in modules else []
     return found
 
 
@@ -58,7 +59,7 @@ def read(path: Path, want: Want) -> xr.DataArray:
     source, ending = path.name, path.suffix.lower()
     with reading(source, f"{ending} file"):
         _check(path)
-        found = library(_plugins()[ending], source).file_reader(str(path), lazy=False)
+        found = _signals(path, _plugins()[ending])
         if not found:
             raise ShapeshiftError(f"{source}: got a file without arrays, needed signals: check the file")
         notes: list[str] = []
@@ -66,6 +67,16 @@ def read(path: Path, want: Want) -> xr.DataArray:
         X, own = labelled(signal)
         about = {**signal.get("metadata", {}), "original": signal.get("original_metadata", {})}
         return from_array(X, want, source=source, reader="rosettasciio", notes=notes, metadata=about, own=own)
+
+
+def _signals(path: Path, modules: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """What the first of some modules makes of a file that knows it."""
+    for module in modules[:-1]:
+        try:
+            return library(module, path.name).file_reader(str(path), lazy=False)
+        except Exception:
+            continue  # two makers use one ending
+    return library(modules[-1], path.name).file_reader(str(path), lazy=False)
 
 
 def labelled(signal: Mapping[str, Any]) -> tuple[xr.DataArray, tuple[str, ...]]:
