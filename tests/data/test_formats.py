@@ -558,9 +558,12 @@ def test_without_the_packages_one_sentence_says_how_to_get_them(
             ss.open(tmp_path / name)
 
 
-def test_an_ending_that_two_makers_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("modules", [["digitalmicrograph", "hspy"], ["hspy", "digitalmicrograph"]])
+def test_an_ending_that_two_makers_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, modules: list[str]
+) -> None:
     assert len(rosetta._plugins()[".img"]) == 2
-    monkeypatch.setattr(rosetta, "_plugins", lambda: {".two": ["rsciio.digitalmicrograph", "rsciio.hspy"]})
+    monkeypatch.setattr(rosetta, "_plugins", lambda: {".two": [f"rsciio.{name}" for name in modules]})
     axes = (even("x", X, "um", True), full("e", ENERGY, "eV", False))
     write_hspy(str(tmp_path / "a.hspy"), signal(VALUES[0], *axes))
     same(ss.open((tmp_path / "a.hspy").rename(tmp_path / "a.two")), VALUES[0], x=(X, "um"), e=(ENERGY, "eV"))
