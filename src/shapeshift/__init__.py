@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 # public name -> module that holds it ("" where the name is the module itself)
 _HOMES = {
     "open": "shapeshift.data.files",
+    "save": "shapeshift.show.saving",
     "synthetic": "shapeshift.data.synthetic",
     "datasets": "shapeshift.data.datasets",
     "ShiftVAE": "shapeshift.fit.estimators",

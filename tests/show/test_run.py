@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import shapeshift as ss
-from shapeshift.show.run import table, write_netcdf, write_run
+from shapeshift.show.run import table, write_run
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_the_posterior_comes_back_as_a_map_with_units(folder: Path, model, signa
 
 def test_names_that_netcdf_cannot_hold_are_respelled(model, signals, tmp_path: Path) -> None:
     p = model.posterior(signals.rename(y="m/s"))
-    write_netcdf(p, tmp_path / "a.nc")
+    ss.save(p, tmp_path / "a.nc")
     with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as data:
         assert data["shift"].dims == ("m per s", "x")
 

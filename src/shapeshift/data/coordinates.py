@@ -6,11 +6,13 @@ This is the only place where axis units and canonical units (the window is [-1, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapeshift.data.kin import in_kind
 from shapeshift.data.resampling import resample
 from shapeshift.errors import ShapeshiftError
 
@@ -67,9 +69,10 @@ class Stack:
 
     values: np.ndarray
     axis: Axis
-    given: Any = None  # the DataArray that came in, or None for plain arrays
+    given: Any = None  # what came in as a DataArray, or None for plain arrays
     notes: tuple[str, ...] = field(default=())
     measured: tuple[Measured, ...] = ()
+    back: Callable[[xr.DataArray], Any] | None = None  # to the kind that came in
 
     def per_signal(self, array: np.ndarray, name: str, units: str = "") -> xr.DataArray:
         """A value per signal as a DataArray with the map dimensions restored."""
@@ -93,7 +96,8 @@ class Stack:
         along = xr.Variable(self.axis.name, self.axis.values, attrs={"units": self.axis.units})
         dims = (*self.given.dims[:-1], self.axis.name)
         out = xr.DataArray(signals.reshape(shape), dims=dims, coords=kept, attrs=dict(self.given.attrs))
-        return out.assign_coords({self.axis.name: along})
+        out = out.assign_coords({self.axis.name: along})
+        return out if self.back is None else self.back(out)
 
 
 def as_stack(X: Any, x: Any = None, *, gaps: bool = False) -> Stack:
@@ -101,7 +105,8 @@ def as_stack(X: Any, x: Any = None, *, gaps: bool = False) -> Stack:
 
     Parameters
     ----------
-    X : array (n, P), or xarray.DataArray (..., P) whose last dimension is the signal's axis
+    X : array (n, P), or xarray.DataArray (..., P) whose last dimension is the signal's axis; or what
+        :func:`shapeshift.data.kin.in_kind` takes for one
     x : array (P,), optional
         Axis of a plain array; by default 0, 1, 2, ... samples.
     gaps : bool
@@ -112,7 +117,8 @@ def as_stack(X: Any, x: Any = None, *, gaps: bool = False) -> Stack:
     ShapeshiftError
         Not numeric, complex, not at least 2-D, too short, NaN or inf, or an axis with repeats.
     """
-    given = X if hasattr(X, "dims") and hasattr(X, "coords") else None
+    kin = in_kind(X)
+    given, back = (None, None) if kin is None else (kin.array, kin.back)
     values = _numeric(given.values if given is not None else X)
     if values.ndim == 1 and given is not None:
         values = values[None]
@@ -149,7 +155,7 @@ def as_stack(X: Any, x: Any = None, *, gaps: bool = False) -> Stack:
         values = resample(values, axis.values, uniform)
         axis = Axis(uniform, axis.name, axis.units)
         notes.append("the axis was not uniform: the search sees signals resampled to as many equal steps")
-    return Stack(np.ascontiguousarray(values), axis, given, tuple(notes), measured)
+    return Stack(np.ascontiguousarray(values), axis, given, tuple(notes), measured, back)
 
 
 def _gaps_told(values: np.ndarray) -> list[str]:

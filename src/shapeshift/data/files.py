@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shapeshift.data.libraries import EXTRA
 from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
@@ -27,12 +28,20 @@ _READERS = {
     ".csv.gz": "table",
     ".tsv.gz": "table",
     ".txt.gz": "table",
-    ".h5": "hdf",
-    ".hdf5": "hdf",
+    ".h5": "sid",
+    ".hdf5": "sid",
     ".nc": "netcdf",
     ".nc4": "netcdf",
     ".mat": "matlab",
+    ".zarr": "zarr_folder",
+    ".zarr.zip": "zarr_folder",
+    ".jdx": "jcamp",
+    ".dx": "jcamp",
+    ".jcamp": "jcamp",
+    ".wdf": "wdf",
 }
+_TWO_PARTS = (".gz", ".zip")  # endings in front of which another one counts
+_FOLDERS = (".zarr", ".zspy")  # formats that are folders
 
 
 def open(
@@ -50,7 +59,9 @@ def open(
     Parameters
     ----------
     path : path
-        `.npy`, `.npz`, `.csv`, `.tsv`, `.txt` (these three also `.gz`), `.h5`, `.hdf5`, `.nc` or `.mat`.
+        `.npy`, `.npz`, `.csv`, `.tsv`, `.txt` (these three also `.gz`), `.h5`, `.hdf5` (NSID and USID among
+        them), `.nc`, `.mat`, `.zarr` (also `.zarr.zip`), `.jdx`, `.dx`, `.wdf`, and with RosettaSciIO
+        installed what it reads, for instance `.dm3`, `.dm4`, `.hspy`, `.msa`, `.emd`, `.bcf`.
     array : str, optional
         Which array, where a file holds several and none is plainly the signals.
     axis : str, optional
@@ -74,8 +85,9 @@ def open(
         `(signal, axis)`, or `(y, x, axis)` for a map; of images `(signal, row, column)`, or `(y, x, row,
         column)` for a map, `channel` before the rows where there are several: real numbers, a coordinate
         with its `units` along the last dimension (for images, the last two), and in `attrs` the `source`, the
-        `reader` and, in `notes`, what was found out or changed. Values are left as they are, missing ones
-        included.
+        `reader` and, in `notes`, what was found out or changed; where the file tells them, `units` of the
+        values and `metadata`, one string of JSON: words of strangers, to be escaped where they are shown.
+        Values are left as they are, missing ones included.
 
     Raises
     ------
@@ -116,20 +128,25 @@ def open(
 
 def _reader(path: Path) -> str:
     """The module that reads files of this ending."""
-    if path.is_dir():
-        raise ShapeshiftError(f"{path}: got a folder, needed a file: name one of the files in it")
     ending = _ending(path)
-    if ending not in _READERS:
+    if path.is_dir() and ending not in _FOLDERS:
+        raise ShapeshiftError(f"{path}: got a folder, needed a file: name one of the files in it")
+    if ending in _READERS:
+        return _READERS[ending]
+    from shapeshift.data import rosetta
+
+    if ending not in (others := rosetta.endings()):
+        also = "those of RosettaSciIO" if others else f"after {EXTRA} those of RosettaSciIO, as .dm3 or .hspy"
         raise ShapeshiftError(
-            f"{path.name}: got the ending {ending or 'none'!r}, needed one of {', '.join(_READERS)}: "
-            "convert the file, for instance to .csv"
+            f"{path.name}: got the ending {ending or 'none'!r}, needed one of {', '.join(_READERS)}, or "
+            f"{also}: convert the file, for instance to .csv"
         )
-    return _READERS[ending]
+    return "rosetta"
 
 
 def _ending(path: Path) -> str:
-    """The ending in small letters, both parts of it in front of `.gz`."""
-    parts = path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]
+    """The ending in small letters, both parts of it in front of `.gz`; a `.zip` is a packed `.zarr`."""
+    parts = path.suffixes[-2:] if path.suffix.lower() in _TWO_PARTS else path.suffixes[-1:]
     return "".join(parts).lower()
 
 
@@ -137,6 +154,8 @@ def _check(path: Path) -> None:
     """A file with something in it."""
     if not path.exists():
         raise ShapeshiftError(f"{path}: got no such file, needed one that exists: check the path")
+    if path.is_dir():
+        return
     if not path.is_file():
         raise ShapeshiftError(f"{path}: got something that is no file, needed one: copy the data into a file")
     if path.stat().st_size == 0:

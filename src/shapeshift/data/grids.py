@@ -128,4 +128,4 @@ def on_axis(stack: Stack, axis: Axis, first: int = 0) -> Stack:
             f"{(~inside).sum()} of {len(at)} samples lie outside the window and count for nothing",
         )
     kept = Measured(rows, at[inside], np.ascontiguousarray(values[:, inside]))
-    return Stack(resample(kept.values, kept.axis, axis.values), axis, stack.given, notes, (kept,))
+    return Stack(resample(kept.values, kept.axis, axis.values), axis, stack.given, notes, (kept,), stack.back)

@@ -122,6 +122,7 @@ def entry(name: str, dataset: h5py.Dataset, source: str) -> Entry:
         partial(_values, dataset, source),
         units_of(dataset),
         _scale(dataset),
+        lambda: dict(dataset.attrs.items()),
     )
 
 

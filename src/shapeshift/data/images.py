@@ -6,12 +6,14 @@ convert.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shapeshift.data.coordinates import Axis, _numeric, _some
+from shapeshift.data.kin import in_kind
 from shapeshift.errors import ShapeshiftError, printable
 
 if TYPE_CHECKING:
@@ -63,13 +65,16 @@ class ImageStack:
 
     values: np.ndarray
     raster: Raster
-    given: Any = None  # the DataArray that came in, or None for plain arrays
+    given: Any = None  # what came in as a DataArray, or None for plain arrays
     form: str = "plane"  # of plain arrays: "flat" (n, h*w), "plane" (n, h, w), "last" (n, h, w, c), "first"
     notes: tuple[str, ...] = ()
+    back: Callable[[xr.DataArray], Any] | None = None  # to the kind that came in
 
     @property
     def inner(self) -> int:
         """Trailing dimensions of the DataArray that an image takes."""
+        if self.form == "flat":
+            return 1
         return 2 if self.raster.channels == 1 else 3
 
     def per_signal(self, array: np.ndarray, name: str, units: str = "") -> xr.DataArray:
@@ -88,7 +93,8 @@ class ImageStack:
         channels, rows, columns = self.raster.shape
         planes = images.reshape(-1, channels, rows, columns)
         if self.given is not None:
-            return self.given.copy(data=planes.reshape(self.given.shape)).astype(images.dtype)
+            out = self.given.copy(data=planes.reshape(self.given.shape)).astype(images.dtype)
+            return out if self.back is None else self.back(out)
         if self.form == "flat":
             return images
         if self.form == "last":
@@ -102,7 +108,8 @@ def as_images(X: Any, image_shape: tuple[int, ...] | None = None) -> ImageStack:
     Parameters
     ----------
     X : array (n, h, w); (n, h, w, c) or (n, c, h, w) of 2 to 4 channels; (n, h*w) with ``image_shape``; or
-        xarray.DataArray (..., h, w), with a dimension called "channel" before these two for several channels
+        xarray.DataArray (..., h, w), with a dimension called "channel" before these two for several
+        channels; or what :func:`shapeshift.data.kin.in_kind` takes for one
     image_shape : (h, w) or (c, h, w), optional
         Of flattened images.
 
@@ -111,20 +118,22 @@ def as_images(X: Any, image_shape: tuple[int, ...] | None = None) -> ImageStack:
     ShapeshiftError
         Not numeric, not images, not square pixels, NaN or inf, or of another shape than said.
     """
-    named = hasattr(X, "dims") and hasattr(X, "coords")
-    values = _numeric(X.values if named else X)
+    kin = in_kind(X, inner=2)
+    values = _numeric(X if kin is None else kin.array.values)
     if values.size == 0:
         raise ShapeshiftError(
             f"Found array with {values.shape[0]} sample(s) and {values.shape[-1]} feature(s) "
             f"(shape={values.shape}) while a minimum of 1 is required: the data are empty."
         )
-    if named:
-        return _named(X, values)
+    if kin is not None and not kin.is_frame:
+        return replace(_named(kin.array, values), back=kin.back)
     form, planes = _plain(values, image_shape)
     _refuse_gaps(planes)
     channels, rows, columns = planes.shape[1:]
     raster = Raster(_pixels(rows, "row"), _pixels(columns, "column"), channels)
-    return ImageStack(np.ascontiguousarray(planes.reshape(len(planes), -1)), raster, None, form)
+    given, back = (None, None) if kin is None else (kin.array, kin.back)
+    flat = np.ascontiguousarray(planes.reshape(len(planes), -1))
+    return ImageStack(flat, raster, given, form, back=back)
 
 
 def _plain(values: np.ndarray, image_shape: tuple[int, ...] | None) -> tuple[str, np.ndarray]:

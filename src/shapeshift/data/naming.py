@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
+
+from shapeshift.data.metadata import clean
 
 _LONGEST = 500  # characters of a heading that are looked at
 
@@ -87,3 +91,26 @@ def _unit_like(text: str) -> bool:
     """Short, of one or two words, and without the signs of a sentence."""
     text = text.strip()
     return 0 < len(text) <= 12 and len(text.split()) <= 2 and not re.search(r"[,;:=]", text)
+
+
+def names_of(names: Sequence[Any], navigate: Sequence[bool]) -> list[str]:
+    """Names of all dimensions; a map's and those of one measurement have their own where none is told.
+
+    Examples
+    --------
+    >>> names_of([None, None, "Energy"], [True, True, False])
+    ['y', 'x', 'Energy']
+    """
+    usual = {True: {1: ["signal"], 2: ["y", "x"]}, False: {1: ["axis"], 2: ["row", "column"]}}
+    found: list[str] = []
+    for k, (name, moves) in enumerate(zip(names, navigate, strict=True)):
+        count, place = list(navigate).count(moves), list(navigate[:k]).count(moves)
+        otherwise = usual[moves].get(count) or [f"dimension {i + 1}" for i in range(len(names))]
+        chosen = word(name) or otherwise[place]
+        found.append(chosen if chosen not in found else f"{chosen} {k + 1}")
+    return found
+
+
+def word(told: Any) -> str:
+    """A name or units, "" where they are not told (libraries have their own signs for that)."""
+    return clean(told, 80) if isinstance(told, str) and told not in ("<undefined>", "None") else ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from shapeshift.data.carrier import Signals, Want, label, monotonic
+from shapeshift.data.metadata import measured, packed
 from shapeshift.data.naming import axis_like, split_units
 from shapeshift.data.pictures import Side, images
 from shapeshift.errors import ShapeshiftError
@@ -27,6 +28,7 @@ class Entry(NamedTuple):
     read: Callable[[], NDArray]
     units: str = ""
     scale: str = ""  # the array the file itself names as the axis of the last dimension
+    about: Callable[[], Mapping[str, Any]] = dict  # what else the file tells of it
 
     @property
     def is_line(self) -> bool:
@@ -73,7 +75,8 @@ def from_entries(
     entry = choose(entries, want, source, notes)
     if want.kind == "image":
         values = _as_map(entry.read(), entries, notes)
-        return images(values, want, _sides(entries, texts), source=source, reader=reader, notes=notes)
+        found = images(values, want, _sides(entries, texts), source=source, reader=reader, notes=notes)
+        return found.assign_attrs(_about(entry))
     line = None if want.axis == "none" else _axis(entry, entries, want, source)
     values = _oriented(entry.read(), line, want, notes)
     values = _as_map(values, entries, notes)
@@ -83,7 +86,13 @@ def from_entries(
         name, units = _heading(line.entry, texts)
         notes.append(f"axis {line.entry.name!r} ({line.why})")
         signals = Signals(values, line.values, name, units)
-    return label(signals, want, source=source, reader=reader, notes=notes)
+    return label(signals, want, source=source, reader=reader, notes=notes).assign_attrs(_about(entry))
+
+
+def _about(entry: Entry) -> dict[str, str]:
+    """Units of the values and what else the file tells of an array."""
+    about = dict(entry.about())
+    return {**measured(about), **packed(about)}
 
 
 def choose(entries: Sequence[Entry], want: Want, source: str, notes: list[str]) -> Entry:

@@ -15,8 +15,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from shapeshift.data import own_table
 from shapeshift.data.carrier import Want, check_size, label, monotonic, refuse_repeats
 from shapeshift.data.layout import Table, arrange
+from shapeshift.data.metadata import unpacked
+from shapeshift.data.named import from_array
 from shapeshift.data.pictures import images
 from shapeshift.errors import ShapeshiftError
 
@@ -72,7 +75,12 @@ def read(path: Path, want: Want) -> xr.DataArray:
     ShapeshiftError
         If a cell is no number (line and column are named), lines are of unequal length, or there is no table.
     """
-    lines, comments = _lines(_text(path), path.name)
+    text = _text(path)
+    if text.startswith(own_table.MARK) and want.axis is None and want.orientation is None:
+        X = own_table.read(text, path.name)
+        about, own = unpacked(X.attrs), (str(X.dims[-1]),)
+        return from_array(X, want, source=path.name, reader="text", notes=[], metadata=about, own=own)
+    lines, comments = _lines(text, path.name)
     form = _form(lines)
     heading, body = _body(_trimmed(lines, form), form, path.name)
     notes = [

@@ -21,6 +21,7 @@ from shapeshift.data.coordinates import (
 )
 from shapeshift.data.grids import are_several, on_axis, same_axis, stacked
 from shapeshift.data.images import as_images, refuse_other_raster
+from shapeshift.data.kin import in_kind
 from shapeshift.data.resampling import noise_kept
 
 if TYPE_CHECKING:
@@ -39,19 +40,19 @@ def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Sta
     """Checked signals on the model's axis; with ``reset`` their own axis is to become the model's."""
     if are_several(X):
         return _several(model, X, x, reset=reset)
-    named = hasattr(X, "dims") and hasattr(X, "coords")
-    if hasattr(X, "columns") and not named and not reset:
+    framed = hasattr(X, "columns") and not hasattr(X, "coords")
+    if framed and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
     fitted = hasattr(model, "axis_") and not reset
-    located = x is not None or (named and X.dims[-1] in X.coords)
-    if fitted and not located and model.sampled_ is not None and np.shape(X)[-1:] == model.sampled_.shape:
-        x = model.sampled_
+    if fitted and x is None and model.sampled_ is not None and np.shape(X)[-1:] == model.sampled_.shape:
+        x = None if framed or in_kind(X, inner=1) is not None else model.sampled_
     stack = as_stack(X, x, gaps=True)
+    located = x is not None or (stack.given is not None and stack.given.dims[-1] in stack.given.coords)
     if fitted and located and not same_axis(stack.axis, axis_of(model)):
         return on_axis(stack, axis_of(model))
     if fitted:
         refuse_other_length(stack.values.shape[1], axis_of(model), type(model).__name__)
-    shown = stack.values if named or not hasattr(X, "columns") else X
+    shown = X if framed else stack.values
     least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
     finite = {"ensure_all_finite": "allow-nan"}  # a gap
     validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least, **finite)
@@ -74,9 +75,10 @@ def _several(model: ShiftVAE, X: Any, x: Any, *, reset: bool) -> Stack:
 
 def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:
     """Checked images on the model's raster; with ``reset`` their own raster is to become the model's."""
-    named = hasattr(X, "dims") and hasattr(X, "coords")
-    if hasattr(X, "columns") and not named and not reset:
+    framed = hasattr(X, "columns") and not hasattr(X, "coords")
+    if framed and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
+    named = not framed and in_kind(X, inner=2) is not None
     fitted = not reset and hasattr(model, "raster_")
     shape = model.raster_.shape if fitted and model.image_shape is None else model.image_shape
     if fitted and not named and len(flat := np.asarray(X).shape) == 2 and flat[1] != model.raster_.size:
@@ -84,7 +86,7 @@ def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:
     stack = as_images(X, shape)
     if fitted:
         refuse_other_raster(stack.raster, model.raster_, type(model).__name__)
-    shown = stack.values if named or not hasattr(X, "columns") else X
+    shown = X if framed else stack.values
     least: dict[str, Any] = {"ensure_min_samples": 2, "ensure_min_features": 2} if reset else {}
     validate_data(model, shown, reset=reset, dtype=[np.float64, np.float32], **least)
     if reset:

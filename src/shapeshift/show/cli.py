@@ -21,7 +21,8 @@ app = typer.Typer(
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help=".npy, .npz, .csv, .tsv, .txt (these also .gz), .h5, .hdf5, .nc or .mat"
+        metavar="DATA",
+        help=".csv, .tsv, .txt (also .gz), .npy, .npz, .h5, .nc, .mat, .zarr, .jdx, .wdf and more",
     ),
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `fit` wrote, or a .safetensors file.")]
@@ -96,10 +97,11 @@ def info(
 ) -> None:
     """What is in a file: dimensions, axis, units, range, noise, and what was found out by itself."""
     from shapeshift.data.files import open as open_signals
-    from shapeshift.show.info import describe
+    from shapeshift.show.info import describe, in_lines
 
     reading = reading_of(kind, array=array, axis=axis, orientation=orientation, image_shape=image_shape)
-    show(describe(open_signals(data, **reading)), as_json=json)
+    found = describe(open_signals(data, **reading))
+    show(found if json else in_lines(found), as_json=json)
 
 
 @app.command()
@@ -200,7 +202,7 @@ def fit(
 def transform(
     run: Run,
     data: Data,
-    out: Annotated[Path, typer.Option(help="File to write: .csv or .nc.")],
+    out: Annotated[Path, typer.Option(help="To write: a .csv or .nc file, or a .zarr folder.")],
     array: Array = None,
     axis: AxisName = None,
     orientation: Orientation = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapeshift.data.metadata import unpacked
 from shapeshift.data.preprocess import noise_sd
 
 if TYPE_CHECKING:
@@ -24,15 +25,16 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
     Returns
     -------
     dict
-        source, reader, signals, dims, axis (name, units, first, last, step, uniform), values (min, median,
-        max, missing), noise_sd (median over the signals, in their units), peak_to_noise, notes.
+        source, reader, signals, dims, axis (name, units, first, last, step, uniform), coordinates (of a map
+        or of the signals: units, first, last), values (min, median, max, missing, units where the file tells
+        them), noise_sd (median over the signals, in their units), peak_to_noise, notes, metadata.
 
     Examples
     --------
     >>> from shapeshift.data.synthetic import article
     >>> found = describe(article(n=200, seed=1)[0])
     >>> found["signals"], found["dims"], found["axis"]["first"], round(found["noise_sd"], 2)
-    (200, {'signal': 200, 'x': 100}, -12.0, 0.05)
+    (200, {'signal': 200, 'x': 100}, -12.0, 0.03)
     """
     if X.attrs.get("kind") == "image":
         return describe_images(X)
@@ -43,9 +45,11 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
         "signals": len(rows),
         "dims": {str(name): size for name, size in X.sizes.items()},
         "axis": _axis(X),
-        "values": _values(rows),
+        "coordinates": _coordinates(X, X.dims[-1:]),
+        "values": _values(rows) | _units(X),
         **_noise(rows[~np.isinf(rows).any(axis=1)]),
         "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note],
+        "metadata": unpacked(X.attrs),
     }
 
 
@@ -70,10 +74,44 @@ def describe_images(X: xr.DataArray) -> dict[str, Any]:
         "rows": _side(X, X.dims[-2]),
         "columns": _side(X, X.dims[-1]),
         "channels": channels,
-        "values": _values(planes),
+        "coordinates": _coordinates(X, X.dims[-2:]),
+        "values": _values(planes) | _units(X),
         **_noise(planes[np.isfinite(planes).all(axis=1)]),
         "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note],
+        "metadata": unpacked(X.attrs),
     }
+
+
+def in_lines(found: dict[str, Any]) -> dict[str, Any]:
+    """The same for people: coordinates and metadata as one line each."""
+    places = [
+        f"{name}: {told['first']} to {told['last']} {told['units']}".rstrip()
+        for name, told in found["coordinates"].items()
+    ]
+    words = [f"{name}: {value}" for name, value in found["metadata"].items()]
+    return found | {"coordinates": places, "metadata": words}
+
+
+def _coordinates(X: xr.DataArray, own: Any) -> dict[str, Any]:
+    """What else is known of every signal: range and units of each coordinate."""
+    return {
+        str(name): {"units": str(c.attrs.get("units", "")), **_range(c)}
+        for name, c in X.coords.items()
+        if not set(c.dims) & set(own) and c.size
+    }
+
+
+def _range(coordinate: xr.DataArray) -> dict[str, Any]:
+    """First and last value, as numbers where they are some."""
+    ends = coordinate.values.ravel()[[0, -1]]
+    first, last = ends.tolist() if ends.dtype.kind in "iufU" else map(str, ends)
+    return {"first": first, "last": last}
+
+
+def _units(X: xr.DataArray) -> dict[str, str]:
+    """Units of the values, where they are known."""
+    units = str(X.attrs.get("units", ""))
+    return {"units": units} if units else {}
 
 
 def _side(X: xr.DataArray, name: Any) -> dict[str, Any]:

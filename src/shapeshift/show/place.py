@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,9 @@ _MARKS = ("run.toml", "summary.json")
 
 
 @contextmanager
-def new_folder(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
+def new_folder(
+    out: str | os.PathLike[str], *, force: bool = False, marks: Sequence[str] = _MARKS
+) -> Iterator[Path]:
     """A folder to fill, which takes its place when the block ends well and vanishes when it fails.
 
     Parameters
@@ -25,6 +27,8 @@ def new_folder(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[
         Where it is to be. Missing folders above it are made.
     force : bool
         Replace a folder that an earlier run wrote, once the new one is complete.
+    marks : sequence of str
+        Files by one of which such a folder is known.
 
     Yields
     ------
@@ -46,7 +50,7 @@ def new_folder(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[
     ['run', 'run.toml']
     """
     out = Path(out).absolute()
-    _check_free(out, force)
+    _check_free(out, force, marks)
     made = _make_parents(out.parent)
     part = _beside(out, "part")
     try:
@@ -101,7 +105,7 @@ def new_file(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Pa
         raise
 
 
-def _check_free(out: Path, force: bool) -> None:
+def _check_free(out: Path, force: bool, marks: Sequence[str]) -> None:
     """Nothing there, or a run that may be replaced."""
     if not os.path.lexists(out):
         return
@@ -112,7 +116,7 @@ def _check_free(out: Path, force: bool) -> None:
             f"{out}: got a folder that exists, needed a new one: choose another name, or --force"
         )
     inside = list(out.iterdir())
-    if inside and not any((out / mark).exists() for mark in _MARKS):
+    if inside and not any((out / mark).exists() for mark in marks):
         raise ShapeshiftError(
             f"{out}: got a folder that no run wrote ({len(inside)} things in it), needed one to replace: "
             "choose another name"

@@ -12,11 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from shapeshift.analysis.poses import columns_of, of_images
 from shapeshift.show import toml
 from shapeshift.show.labels import layout_of
+from shapeshift.show.saving import places_of, save
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +71,7 @@ def write_run(
     spent = dict(timings or {})
     m.save(folder / "model.safetensors")
     table(p, gain="gain" in m.nuisance_).to_csv(folder / "signals.csv", index=False)
-    write_netcdf(p, folder / "posterior.nc", source=str(X.attrs.get("source", "")))
+    save(dataset_of(p, str(X.attrs.get("source", ""))), folder / "posterior.nc")
     m.history_.to_frame().to_csv(folder / "history.csv", index=False)
     with clocked(spent, "report"):
         page, figures = folder / "report.html", folder / "figures"
@@ -108,7 +107,7 @@ def table(p: Posterior, *, gain: bool = False) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns: dict[str, Any] = dict(_places(layout_of(p)))
+    columns: dict[str, Any] = dict(places_of(layout_of(p)))
     for name, (values, bars, _) in columns_of(p).items():
         columns |= {name: values, f"{name}_sd": bars}
     columns |= {f"z{k + 1}": values for k, values in enumerate(p.z.T)}
@@ -129,28 +128,9 @@ def _classes(p: Posterior) -> dict[str, Any]:
     )
 
 
-def _places(values: xr.DataArray) -> Iterator[tuple[str, Any]]:
-    """Where each signal is: counted from 0 and by its other names in a stack, by its coordinates in a map."""
-    if values.ndim == 1:
-        yield "index", np.arange(values.size)
-        for name, coordinate in values.coords.items():
-            if coordinate.ndim == 1:
-                yield str(name), coordinate.values
-        return
-    for k, dim in enumerate(values.dims):
-        along = values[dim].values  # counted from 0 where there is no coordinate
-        shape = [-1 if i == k else 1 for i in range(values.ndim)]
-        yield str(dim), np.broadcast_to(along.reshape(shape), values.shape).ravel()
-
-
-def write_netcdf(p: Posterior, path: Path, *, source: str = "") -> None:
-    """A posterior with its map dimensions and units as NetCDF."""
-    data = p.to_dataset()
-    names = {
-        name: str(name).replace("/", " per ") for name in [*data.variables, *data.dims] if "/" in str(name)
-    }
-    data = data.rename(names).assign_attrs(title="posterior of a VAE with pose latents", source=source)
-    data.to_netcdf(path, engine="h5netcdf")
+def dataset_of(p: Posterior, source: str) -> xr.Dataset:
+    """A posterior with its map dimensions and units, and where it comes from."""
+    return p.to_dataset().assign_attrs(title="posterior of a VAE with pose latents", source=source)
 
 
 def record_of(

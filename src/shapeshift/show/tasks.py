@@ -17,7 +17,8 @@ from shapeshift.fit.estimators import ShiftVAE
 from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.loading import load
 from shapeshift.show.place import new_file, new_folder
-from shapeshift.show.run import Format, clocked, table, write_netcdf, write_run
+from shapeshift.show.run import Format, clocked, dataset_of, table, write_run
+from shapeshift.show.saving import fill, written
 from shapeshift.show.summary import notes_of, numbers, summary
 from shapeshift.show.terminal import log
 
@@ -76,15 +77,15 @@ def fit_file(
 
 
 def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
-    """Write shifts and shapes of the signals in a file, by a saved model, as `.csv` or `.nc`.
+    """Write shifts and shapes of the signals in a file, by a saved model, as `.csv`, `.nc` or `.zarr`.
 
     Raises
     ------
     ShapeshiftError
         If model or file cannot be used, they do not fit each other, or the place is taken.
     """
-    _needs(out, ".csv", ".nc")
-    with new_file(out, force=force) as file:
+    _needs(out, ".csv", ".nc", ".zarr")
+    with written(out, overwrite=force) as file:
         m = _load(run)
         X = read(data, {**_like(m, reading), "single": True})
         p = m.posterior(X)
@@ -92,7 +93,7 @@ def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force:
         if out.suffix.lower() == ".csv":
             table(p, gain="gain" in m.nuisance_).to_csv(file, index=False)
         else:
-            write_netcdf(p, file, source=str(X.attrs["source"]))
+            fill(dataset_of(p, str(X.attrs["source"])), file, out.suffix)
     return {"file": str(out), **numbers(p)}
 
 
@@ -150,11 +151,15 @@ def _needs(out: Path, *endings: str) -> None:
 
 
 def _digest(data: Path) -> str:
-    """What tells this file from any other, whatever it is called later."""
+    """What tells this file, or folder, from any other, whatever it is called later."""
     digest = hashlib.sha256()
-    with data.open("rb") as file:
-        while part := file.read(2**20):
-            digest.update(part)
+    inside = sorted(path for path in data.rglob("*") if path.is_file())  # of a folder; of a file none
+    for path in inside or [data]:
+        if inside:
+            digest.update(f"{path.relative_to(data).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while part := file.read(2**20):
+                digest.update(part)
     return digest.hexdigest()
 
 
