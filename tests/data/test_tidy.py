@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from shapeshift.show.cli import app
 from shapeshift.show.labels import literal
 from shapeshift.show.page import Page, Section, render
 from shapeshift.show.style import save
+from shapeshift.show.terminal import log, show
 
 EVIL = "energy\x1b[2J\u202e$\\frac{<script>"
 TAME = "energy\ufffd[2J\ufffd$\\frac{<script>"
@@ -84,6 +86,19 @@ def test_what_the_commands_print_is_printable(evil_file: Path, tmp_path: Path) -
         done = CliRunner().invoke(app, command)
         assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n")), command
     assert "energy" in CliRunner().invoke(app, ["info", str(evil_file)]).stdout
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_results_and_lines_are_printable_whatever_is_in_them(capsys, as_json: bool) -> None:
+    evil = {"path": "a\x1b[2J\x9b\u202e\n\ud800", "notes": ["µm", "\x07"]}
+    show(evil, as_json=as_json)
+    log("file\x1b]0;title\x07\n.csv")
+    said = capsys.readouterr()
+    assert all(line.isprintable() for line in (said.out + said.err).split("\n"))
+    assert said.err.count("\n") == 1
+    if as_json:
+        assert json.loads(said.out) == evil
+        assert "µm" in said.out
 
 
 def test_pages_and_figures_show_evil_names_as_they_are(evil_file: Path) -> None:
