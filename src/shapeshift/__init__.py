@@ -20,6 +20,7 @@ _HOMES = {
     "ImageVAEClassifier": "shapeshift.fit.labelled",
     "ShiftVAERegressor": "shapeshift.fit.labelled",
     "ImageVAERegressor": "shapeshift.fit.labelled",
+    "Checkpoint": "shapeshift.fit.journal",
     "Posterior": "shapeshift.fit.posterior",
     "Property": "shapeshift.fit.property",
     "load": "shapeshift.fit.loading",

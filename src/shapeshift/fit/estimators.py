@@ -13,6 +13,7 @@ from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
+from shapeshift.fit.journal import Kept
 from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
@@ -268,7 +269,9 @@ class ShiftVAE(SignalModel):
     ((300,), (300, 2))
     """
 
-    def fit(self, X: Any, y: Any = None, *, x: Any = None, condition: Any = None) -> ShiftVAE:
+    def fit(
+        self, X: Any, y: Any = None, *, x: Any = None, condition: Any = None, checkpoint: Kept = None
+    ) -> ShiftVAE:
         """Fit to signals.
 
         Parameters
@@ -281,6 +284,9 @@ class ShiftVAE(SignalModel):
         condition : array (n,) of labels, or (n,) or (n, c) of float, optional
             What is known of every signal besides: shapes are then learned given it, and everything that is
             asked of the model needs it too. See :class:`~shapeshift.data.conditions.Condition`.
+        checkpoint : Checkpoint or path, optional
+            A folder for the state of the fit, which is written down every so many epochs: a fit that was
+            killed then goes on from there. See :class:`~shapeshift.Checkpoint`.
 
         Returns
         -------
@@ -291,4 +297,4 @@ class ShiftVAE(SignalModel):
         ShapeshiftError
             Data or options that cannot be used; the message says what is needed.
         """
-        return self._fit(X, x, condition)
+        return self._fit(X, x, condition, checkpoint=checkpoint)

@@ -166,6 +166,24 @@ def fit(
     progress: Annotated[
         bool | None, typer.Option(help="Progress bar on stderr; by default if that is a terminal.")
     ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="EPOCHS",
+            help="Write the state of the fit down every so many epochs, in OUT.checkpoint beside OUT; it is "
+            "deleted when the run is complete.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was killed, same data and options: it ends with the same numbers as "
+            "if it had not been. Begins where there is no state, and does nothing where the run is complete. "
+            "States are written every 10 epochs unless --checkpoint-every says otherwise.",
+        ),
+    ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -191,9 +209,10 @@ def fit(
     }
     options = options_of(kind, given)
     _set_up()
-    from shapeshift.show.tasks import fit_file
+    from shapeshift.show.tasks import Manner, fit_file
 
-    show(fit_file(data, out, options, reading, format=format, force=force), as_json=json)
+    how = Manner(format, force, checkpoint_every, resume)
+    show(fit_file(data, out, options, reading, how), as_json=json)
 
 
 @app.command()
