@@ -169,7 +169,20 @@ def write_netcdf(p: Posterior, path: Path, *, source: str = "") -> None:
         name: str(name).replace("/", " per ") for name in [*data.variables, *data.dims] if "/" in str(name)
     }
     data = data.rename(names).assign_attrs(title="posterior of a VAE with pose latents", source=source)
-    data.to_netcdf(path, engine="h5netcdf")
+    path.write_bytes(_image(data))
+
+
+def _image(data: xr.Dataset) -> bytes:
+    """The bytes of a NetCDF file, made in memory: HDF5 brings the process down where a disk is full."""
+    import h5netcdf
+    import h5py
+    from xarray.backends import H5NetCDFStore
+
+    with h5py.File("image", "w", driver="core", backing_store=False, track_order=True) as file:
+        with h5netcdf.File(file, "a") as netcdf:
+            data.dump_to_store(H5NetCDFStore(netcdf))
+        file.flush()
+        return file.id.get_file_image()
 
 
 def record_of(
