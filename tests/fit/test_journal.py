@@ -156,6 +156,10 @@ def test_killed_while_it_writes_the_older_state_stays(tmp_path, monkeypatch):
         (lambda c: ss.ShiftVAE(3, **SMALL).fit(SIGNALS, checkpoint=c), "n_latent=2, not 3"),
         (lambda c: ss.ShiftVAE(**SMALL).fit(SIGNALS[::-1], checkpoint=c), "other data"),
         (lambda c: ss.ShiftVAE(**SMALL).fit(SIGNALS, condition=LABELS, checkpoint=c), "other data"),
+        (
+            lambda c: ss.ShiftVAE(**SMALL).fit(SIGNALS.values, x=2.0 * SIGNALS["x"], checkpoint=c),
+            "other data",
+        ),
         (lambda c: ss.ImageVAE().fit(DISCS, checkpoint=c), "another model"),
     ],
 )

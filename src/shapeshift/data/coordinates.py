@@ -56,6 +56,11 @@ class Stack:
     given: Any = None  # the DataArray that came in, or None for plain arrays
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """Coordinates of the samples."""
+        return (self.axis.values,)
+
     def per_signal(self, array: np.ndarray, name: str, units: str = "") -> xr.DataArray:
         """A value per signal as a DataArray with the map dimensions restored."""
         import xarray as xr

@@ -68,6 +68,11 @@ class ImageStack:
     notes: tuple[str, ...] = ()
 
     @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """Coordinates of the rows and of the columns."""
+        return self.raster.rows.values, self.raster.columns.values
+
+    @property
     def inner(self) -> int:
         """Trailing dimensions of the DataArray that an image takes."""
         return 2 if self.raster.channels == 1 else 3

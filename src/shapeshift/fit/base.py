@@ -24,7 +24,7 @@ from shapeshift.fit import recipe
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.checkpoint import write
 from shapeshift.fit.intake import tensors
-from shapeshift.fit.journal import Journal, Kept, journal_of
+from shapeshift.fit.journal import Journal, Kept, Part, journal_of
 from shapeshift.fit.labels import Kinds, class_columns, told_apart, with_classes
 from shapeshift.fit.options import likelihood_name, likelihood_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
@@ -144,7 +144,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.classes_, self.condition_ = kinds.classes, kinds.condition
         plan = plan_of(self, n, 0 if kinds is None else len(kinds.classes))
         labels = None if kinds is None else kinds.labels
-        begun = values, noise, given, torch.empty(0) if labels is None else labels
+        begun = stack.values, *stack.axes, given, torch.empty(0) if labels is None else labels
         with self._journal(checkpoint, *begun) as journal, Progress(self.progress, plan.epochs) as on_epoch:
             undecided = self.likelihood == "auto" and name == "gaussian"
             design = self._design(likelihood_of(name, normalised), undecided)
@@ -159,7 +159,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self._conclude(n, plan.epochs)
         return self
 
-    def _journal(self, asked: Kept, *data: Tensor) -> AbstractContextManager[Journal | None]:
+    def _journal(self, asked: Kept, *data: Part) -> AbstractContextManager[Journal | None]:
         """Where the state of the fit is written down."""
         options = {k: plain(v) for k, v in self.get_params(deep=False).items()}
         return journal_of(asked, type(self).__name__, options, *data)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,13 +69,12 @@ class Checkpoint:
     every: int = EVERY
 
 
+Part: TypeAlias = "Tensor | np.ndarray | str"
 Kept: TypeAlias = "Checkpoint | str | os.PathLike[str] | None"
 
 
 @contextmanager
-def journal_of(
-    asked: Kept, model: str, options: Mapping[str, Any], *data: Tensor
-) -> Iterator[Journal | None]:
+def journal_of(asked: Kept, model: str, options: Mapping[str, Any], *data: Part) -> Iterator[Journal | None]:
     """The journal of a fit to data, in a folder that is its own as long as it lasts.
 
     Parameters
@@ -84,7 +84,7 @@ def journal_of(
         Name of the estimator.
     options : mapping
         Of plain values.
-    *data : Tensor
+    *data : Tensor, array or str
         All that is fitted to.
 
     Raises
@@ -113,14 +113,22 @@ def journal_of(
         yield journal
 
 
-def digest(*parts: Tensor | str) -> str:
-    """What tells tensors and texts from any others."""
+def digest(*parts: Part) -> str:
+    """What tells numbers and texts from any others.
+
+    Examples
+    --------
+    >>> digest("a", torch.zeros(2, 3)) == digest("a", torch.zeros(3, 2))
+    False
+    """
     sum_ = hashlib.sha256()
     for part in parts:
         told = part if isinstance(part, str) else f"{part.dtype} {tuple(part.shape)}"
         sum_.update(told.encode())
         if isinstance(part, Tensor):
-            sum_.update(part.detach().contiguous().flatten().view(torch.uint8).numpy().data)
+            part = part.detach().contiguous().flatten().view(torch.uint8).numpy()
+        if isinstance(part, np.ndarray):
+            sum_.update(np.ascontiguousarray(part).data)
     return sum_.hexdigest()
 
 

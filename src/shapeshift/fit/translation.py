@@ -179,8 +179,7 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         self.x_side_, self.y_side_, self.n_pairs_ = pairs.x_side, pairs.y_side, len(pairs.x)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         options = {k: plain(v) for k, v in self.get_params(deep=False).items()}
-        data = torch.from_numpy(pairs.x), torch.from_numpy(pairs.y)
-        with journal_of(checkpoint, type(self).__name__, options, *data) as journal:
+        with journal_of(checkpoint, type(self).__name__, options, pairs.x, pairs.y) as journal:
             self._fit(pairs.x, pairs.y, torch.Generator().manual_seed(seed), journal)
         self.fit_seconds_ = time.perf_counter() - begin
         return self
