@@ -21,6 +21,7 @@ _HOMES = {
     "ShiftVAERegressor": "shapeshift.fit.labelled",
     "ImageVAERegressor": "shapeshift.fit.labelled",
     "Checkpoint": "shapeshift.fit.journal",
+    "fit_many": "shapeshift.fit.many",
     "Posterior": "shapeshift.fit.posterior",
     "Property": "shapeshift.fit.property",
     "load": "shapeshift.fit.loading",
