@@ -1,7 +1,7 @@
 """Runs of the command line killed (SIGKILL) at random moments and resumed: the same numbers, to the bit?
 
-Moments are uniform over the life of a run, from the start of the process to its end. The first run of a case
-is never killed; every other one is killed once, resumed, and compared with it: all tensors of the model file,
+Moments are uniform over the life of a run, from the start of the process to its end, told by the processor
+time it has used, so that a busy machine does not matter (Linux). The first run of a case is never killed; every other one is killed once, resumed, and compared with it: all tensors of the model file,
 the table of signals, every variable of posterior.nc, the history. The printed table is written to
 benchmarks/results/.
 """
@@ -9,7 +9,9 @@ benchmarks/results/.
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -82,7 +84,8 @@ def killed(case: Case, whole: Path, moment: float, seconds: float, above: Path) 
     folder = Path(tempfile.mkdtemp(dir=above))
     out = folder / "run"
     process = subprocess.Popen(case.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(moment * seconds)
+    while process.poll() is None and used(process.pid) < moment * seconds:
+        time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
     found = what_is_there(out)
@@ -93,6 +96,12 @@ def killed(case: Case, whole: Path, moment: float, seconds: float, above: Path) 
     said = {"nothing to go on": "begun", "going on": "gone on", "is complete": "left as it was"}
     resumed = next((w for k, w in said.items() if k in again.stderr), "-")
     return Kill(case.name, moment, found, resumed, equal, left)
+
+
+def used(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def what_is_there(out: Path) -> str:
@@ -130,9 +139,10 @@ def bits(array: np.ndarray) -> bytes:
 def kills_of(case: Case, times: int, seed: int, above: Path) -> list[Kill]:
     """So many killed runs of a case."""
     whole, rng = above / f"whole-{case.name}", random.Random(f"{case.name} {seed}")
-    begin = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(case.command(whole), capture_output=True, check=True)
-    seconds = time.perf_counter() - begin
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return [killed(case, whole, rng.random(), seconds, above) for _ in range(times)]
 
 
@@ -161,8 +171,8 @@ def main() -> int:
     o = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         above = Path(name)
-        kills = kills_of(article(above, 1000, 60), o.signals, o.seed, above)
-        kills += kills_of(bars(above, 300, 40), o.images, o.seed, above)
+        kills = kills_of(article(above, 1000, 300), o.signals, o.seed, above)
+        kills += kills_of(bars(above, 300, 120), o.images, o.seed, above)
     command = " ".join(["python", "benchmarks/kills.py", *sys.argv[1:]])
     text = f"{page(kills)}\n\n`{command}`"
     print(text)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, final
@@ -22,6 +22,7 @@ from torch import Tensor
 from shapeshift.data.disk import alone, need_room, unwritable
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint
+from shapeshift.fit.ranks import ranks_here
 
 if TYPE_CHECKING:
     from shapeshift.fit.train import Course, Plan
@@ -103,8 +104,9 @@ def journal_of(asked: Kept, model: str, options: Mapping[str, Any], *data: Part)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-    with alone(folder / ".lock", folder):
-        for half in folder.glob("stage-*.part"):  # of a process that was killed while it wrote
+    first = ranks_here().rank == 0  # of processes that train together, only the first writes
+    with alone(folder / ".lock", folder) if first else nullcontext():
+        for half in folder.glob("stage-*.part") if first else ():  # of a process killed while it wrote
             half.unlink()
         own = {name: value for name, value in options.items() if name not in NOT_OPTIONS}
         fit = {"model": model, "options": own, "data": digest(*data)}
@@ -162,13 +164,19 @@ class Journal:
             tensors, told = _read(stage.file)
             if told.get("beginning") != stage.beginning:
                 raise self._foreign(
-                    "a fit that began otherwise (an own module, a function, random_state, the versions of "
-                    "shapeshift and torch, or the machine)"
+                    "a fit that began otherwise (an own module, a function, random_state, the number of "
+                    "processes, the versions of shapeshift and torch, or the machine)"
                 )
             _restore(course, tensors, told, stage.file)
         else:
             size = sum(t.numel() * t.element_size() for t in _tensors(course).values())
             need_room(self.folder, 4 * size + 2**20, "the state of the fit")  # with the moments of Adam
+        seen = len(course.records)
+        if course.loop.ranks.told(seen) != seen:
+            raise ShapeshiftError(
+                f"{self.folder}: got a folder that not every process of this fit sees, needed one that all "
+                "share: choose a place on a common disk."
+            )
         return stage
 
     def file(self, k: int) -> Path:
@@ -191,7 +199,8 @@ class Stage(NamedTuple):
 
     def keep(self, course: Course) -> None:
         """Write the state down where it is due: every so many epochs, and at the end."""
-        if not course.stopped and len(course.records) % self.every:
+        due = course.stopped or len(course.records) % self.every == 0
+        if not due or course.loop.ranks.rank:
             return
         told = {"fit": self.fit, "beginning": self.beginning, **_numbers(course)}
         checkpoint.write(self.file, _tensors(course), told, FORMAT)
@@ -200,8 +209,9 @@ class Stage(NamedTuple):
 def beginning(course: Course) -> str:
     """A digest of all that a training starts with."""
     loop, data = course.loop, course.data
+    plan = f"{_planned(loop.plan)} by {loop.ranks.size} processes"
     state = [part for name, t in loop.vae.state_dict().items() for part in (name, t)]
-    return digest(_planned(loop.plan), *state, *data, *course.memory.values(), loop.generator.get_state())
+    return digest(plan, *state, *data, *course.memory.values(), loop.generator.get_state())
 
 
 def _planned(plan: Plan) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from shapeshift.fit.ranks import Ranks, ranks_here
 from shapeshift.model.objective import Elbo, elbo
 from shapeshift.model.vae import PoseVAE
 
@@ -198,6 +199,7 @@ class _Loop(NamedTuple):
     schedule: torch.optim.lr_scheduler.LRScheduler
     average: AveragedModel | None
     bound: Bound
+    ranks: Ranks
 
     def epoch(self, data: Signals, done: float) -> dict[str, float]:
         """One pass over the data in random order; mean loss and KL a signal."""
@@ -207,22 +209,26 @@ class _Loop(NamedTuple):
             jittered = self.vae.frame.jittered(data.place, self.plan.jitter, self.vae.sample, self.generator)
             data = data._replace(place=jittered)
         sums: dict[str, float] = {}
-        size = self.plan.batch_size
-        for batch in data.batches(size):
-            terms = self.bound(self.vae, batch, self.generator)
-            loss = -terms.total(self.plan.weights(done)).mean()
-            if not torch.isfinite(loss):  # a step from here would spoil the weights
-                return {name: math.nan for name in ("loss", *("kl_" + k for k in terms.kl))}
+        draws = self.ranks.draws(self.generator)
+        for batch in data.batches(self.plan.batch_size):
+            own, weight = self.ranks.rows(len(batch.x))
+            terms = self.bound(self.vae, Signals(*(t[own] for t in batch)), draws)
+            loss = -weight * terms.total(self.plan.weights(done)).mean()
+            told = {"loss": loss.detach().clone()}
+            told |= {"kl_" + name: weight * kl.detach().mean() for name, kl in terms.kl.items()}
+            self.ranks.add_up(told.values())
+            if not torch.isfinite(told["loss"]):  # a step from here would spoil the weights
+                return dict.fromkeys(told, math.nan)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            self.ranks.add_up(p.grad for p in self.vae.parameters() if p.grad is not None)
             self.optimiser.step()
             self.schedule.step()
             if self.average is not None and done >= 1 - self.plan.averaging:
                 self.average.update_parameters(self.vae)
             share = len(batch.x) / len(order)
-            sums["loss"] = sums.get("loss", 0.0) + share * float(loss.detach())
-            for name, kl in terms.kl.items():
-                sums["kl_" + name] = sums.get("kl_" + name, 0.0) + share * float(kl.detach().mean())
+            for name, part in told.items():
+                sums[name] = sums.get(name, 0.0) + share * float(part)
         return sums
 
     def take_average(self, held: Signals) -> None:
@@ -277,7 +283,7 @@ class Course:
             self.searched += 1
             self.data = _renewed(self.data, search(vae, self.data))
         record = {"epoch": epoch, **self.loop.epoch(self.data.take(used), done)}
-        record["val_loss"] = self.loop.judge(self.data.take(held), done)
+        record["val_loss"] = self.loop.ranks.told(self.loop.judge(self.data.take(held), done))
         self.records.append(record)
         self._judge(record, done)
 
@@ -308,6 +314,8 @@ class Course:
 
 def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int, bound: Bound) -> _Loop:
     """The loop over n signals, before its first step."""
+    ranks = ranks_here()
+    ranks.begin(vae)
     optimiser = _optimiser(vae, plan)
     steps = math.ceil(n / plan.batch_size) * plan.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -318,4 +326,4 @@ def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int, bound: B
         final_div_factor=1e3,
     )
     average = AveragedModel(vae) if plan.averaging else None
-    return _Loop(vae, plan, generator, optimiser, schedule, average, bound)
+    return _Loop(vae, plan, generator, optimiser, schedule, average, bound, ranks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -210,9 +211,14 @@ def fit(
     options = options_of(kind, given)
     _set_up()
     from shapeshift.show.tasks import Manner, fit_file
+    from shapeshift.show.together import help_fit, together
 
-    how = Manner(format, force, checkpoint_every, resume)
-    show(fit_file(data, out, options, reading, how), as_json=json)
+    task = data, out, options, reading, Manner(format, force, checkpoint_every, resume)
+    with together() as first:
+        if first:
+            show(fit_file(*task), as_json=json)
+        else:
+            help_fit(*task)
 
 
 @app.command()
@@ -275,7 +281,8 @@ def compare(
 
 def _set_up() -> None:
     """Settings of the whole process, which a library must not touch."""
-    log("loading ...")
+    if os.environ.get("RANK", "0") == "0":  # of processes that torchrun has started, one speaks
+        log("loading ...")
     import torch
 
     torch.set_flush_denormal(True)

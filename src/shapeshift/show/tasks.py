@@ -18,6 +18,7 @@ from shapeshift.fit.estimators import ShiftVAE
 from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.journal import EVERY
 from shapeshift.fit.loading import load
+from shapeshift.fit.ranks import ranks_here
 from shapeshift.show.place import check_free, folder_in, held, new_file
 from shapeshift.show.resume import drop_state, fingerprint_of, is_complete, state_beside
 from shapeshift.show.run import Format, clocked, size_of_run, table, write_netcdf, write_run
@@ -89,6 +90,7 @@ def fit_file(
         log(f"{out} is complete: nothing is left to be done")
         with held(out):
             drop_state(out)
+        ranks_here().told(False)
         return run
     check_free(out, how.force)
     with (
@@ -100,6 +102,7 @@ def fit_file(
             X = read(data, reading)
         kind = reading.get("kind", "signal")
         need_room(folder.parent, size_of_run(X, kind), "the run")
+        ranks_here().told(True)
         m = ESTIMATORS[kind](**options).fit(X, checkpoint=checkpoint)
         _told(m.notes_)
         if m.history_.stopped == "interrupted":
