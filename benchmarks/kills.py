@@ -1,9 +1,9 @@
 """Runs of the command line killed (SIGKILL) at random moments and resumed: the same numbers, to the bit?
 
 Moments are uniform over the life of a run, from the start of the process to its end, told by the processor
-time it has used, so that a busy machine does not matter (Linux). The first run of a case is never killed; every other one is killed once, resumed, and compared with it: all tensors of the model file,
-the table of signals, every variable of posterior.nc, the history. The printed table is written to
-benchmarks/results/.
+time it has used, so that a busy machine does not matter (Linux). The first run of a case is never killed;
+every other one is killed once, resumed, and compared with it: all tensors of the model file, the table of
+signals, every variable of posterior.nc, the history. The printed table is written to benchmarks/results/.
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, journal
 from shapeshift.fit.journal import Stage
 
-SIGNALS, TRUTH = ss.synthetic.article(n=120, seed=2)
+SIGNALS, TRUTH = ss.synthetic.article(n=60, seed=2)
 SIGNALS = SIGNALS[:, ::2]
-SMALL = {"epochs": 6, "width": 8, "batch_size": 40}
-R, C = np.mgrid[-5:6, -5:6]
-SIZES = np.repeat([1.0, 1.5, 2.0, 2.5], 10)
+SMALL = {"epochs": 6, "width": 8, "batch_size": 20}
+R, C = np.mgrid[-4:5, -4:5]
+SIZES = np.repeat([1.0, 1.5, 2.0, 2.5], 6)
 DISCS = np.exp(-0.5 * ((R - 1) ** 2 + C**2) / SIZES[:, None, None] ** 2)
-LABELS = np.where(np.arange(120) % 3 == 0, np.arange(120) // 60, -1)
-NUMBERS = np.where(np.arange(120) < 40, TRUTH["width"].values, np.nan)
+LABELS = np.where(np.arange(60) % 3 == 0, np.arange(60) // 30, -1)
+NUMBERS = np.where(np.arange(60) < 20, TRUTH["width"].values, np.nan)
 
 FITS = {
     "signals": lambda c: ss.ShiftVAE(**SMALL).fit(SIGNALS, checkpoint=c),
@@ -32,7 +32,7 @@ FITS = {
     "classes": lambda c: ss.ShiftVAE(1, n_classes=2, **SMALL).fit(SIGNALS, checkpoint=c),
     "labels": lambda c: ss.ShiftVAEClassifier(1, **SMALL).fit(SIGNALS, LABELS, checkpoint=c),
     "numbers": lambda c: ss.ShiftVAERegressor(**SMALL).fit(SIGNALS, NUMBERS, checkpoint=c),
-    "images": lambda c: ss.ImageVAE(1, epochs=4, width=8).fit(DISCS, checkpoint=c),
+    "images": lambda c: ss.ImageVAE(1, warps=("shift",), epochs=4, width=8).fit(DISCS, checkpoint=c),
     "pairs": lambda c: ss.VED(2, epochs=4, width=8, n_starts=2).fit(DISCS, DISCS.sum(1), checkpoint=c),
 }
 WRITES = {name: {"starts": 12, "images": 4, "pairs": 8}.get(name, 6) for name in FITS}  # one an epoch
@@ -89,11 +89,10 @@ def never_cut(name):
 def test_cut_short_and_resumed_it_ends_with_the_same_bits(name, tmp_path, killed_after, monkeypatch):
     whole, state = never_cut(name), ss.Checkpoint(tmp_path / "state", every=1)
     first = int(np.random.default_rng(len(name)).integers(1, WRITES[name]))
-    for times in (first, 1):
-        killed_after(times)
-        with pytest.raises(Killed):
-            FITS[name](state)
-        monkeypatch.undo()
+    killed_after(first)
+    with pytest.raises(Killed):
+        FITS[name](state)
+    monkeypatch.undo()
     again = FITS[name](state)
     assert same(whole, again)
     assert whole.history_ == again.history_
