@@ -98,6 +98,21 @@ def test_cut_short_and_resumed_it_ends_with_the_same_bits(name, tmp_path, killed
     assert whole.history_ == again.history_
 
 
+def test_the_best_weights_may_be_those_from_before(tmp_path, killed_after, monkeypatch):
+    def fit(state=None):
+        dear = {"kl_weight": lambda done: {"z": 1.0 if done < 0.6 else 1e3}}
+        return ss.ShiftVAE(**SMALL, **dear).fit(SIGNALS, checkpoint=state)
+
+    whole, state = fit(), ss.Checkpoint(tmp_path, every=1)
+    losses = whole.history_.columns["val_loss"]
+    assert losses[3] < min(losses[4:])
+    killed_after(5)
+    with pytest.raises(Killed):
+        fit(state)
+    monkeypatch.undo()
+    assert same(whole, fit(state))
+
+
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     state = ss.Checkpoint(tmp_path, every=1)
     whole = FITS["starts"](state)
