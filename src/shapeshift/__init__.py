@@ -22,6 +22,8 @@ _HOMES = {
     "ImageVAEClassifier": "shapeshift.fit.labelled",
     "ShiftVAERegressor": "shapeshift.fit.labelled",
     "ImageVAERegressor": "shapeshift.fit.labelled",
+    "Checkpoint": "shapeshift.fit.journal",
+    "fit_many": "shapeshift.fit.many",
     "Posterior": "shapeshift.fit.posterior",
     "Property": "shapeshift.fit.property",
     "load": "shapeshift.fit.loading",

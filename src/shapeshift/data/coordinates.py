@@ -74,6 +74,11 @@ class Stack:
     measured: tuple[Measured, ...] = ()
     back: Callable[[xr.DataArray], Any] | None = None  # to the kind that came in
 
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """Coordinates of the samples."""
+        return (self.axis.values,)
+
     def per_signal(self, array: np.ndarray, name: str, units: str = "") -> xr.DataArray:
         """A value per signal as a DataArray with the map dimensions restored."""
         import xarray as xr

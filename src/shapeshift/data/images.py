@@ -71,6 +71,11 @@ class ImageStack:
     back: Callable[[xr.DataArray], Any] | None = None  # to the kind that came in
 
     @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """Coordinates of the rows and of the columns."""
+        return self.raster.rows.values, self.raster.columns.values
+
+    @property
     def inner(self) -> int:
         """Trailing dimensions of the DataArray that an image takes."""
         if self.form == "flat":

@@ -6,6 +6,8 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +22,11 @@ from shapeshift.data import preprocess
 from shapeshift.data.conditions import Condition
 from shapeshift.data.grids import are_several, each_of
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit import checkpoint, recipe
+from shapeshift.fit import recipe
 from shapeshift.fit.bank import Bank
+from shapeshift.fit.checkpoint import write
 from shapeshift.fit.intake import tensors
+from shapeshift.fit.journal import Journal, Kept, Part, journal_of
 from shapeshift.fit.labels import Kinds, class_columns, told_apart, with_classes
 from shapeshift.fit.options import likelihood_name, likelihood_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
@@ -114,7 +118,15 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _resolved(self) -> dict[str, Any]:
         """Options that were found from the data."""
 
-    def _fit(self, X: Any, x: Any = None, condition: Any = None, *, kinds: Kinds | None = None) -> Self:
+    def _fit(
+        self,
+        X: Any,
+        x: Any = None,
+        condition: Any = None,
+        *,
+        kinds: Kinds | None = None,
+        checkpoint: Kept = None,
+    ) -> Self:
         """Fit; with kinds the class of every signal is a latent too, known where a label says so."""
         self._check()
         kinds = kinds or Kinds.unlabelled(self.n_classes)
@@ -135,7 +147,9 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             kinds.check(condition, n)
             self.classes_, self.condition_ = kinds.classes, kinds.condition
         plan = plan_of(self, n, 0 if kinds is None else len(kinds.classes))
-        with Progress(self.progress, plan.epochs) as on_epoch:
+        labels = None if kinds is None else kinds.labels
+        begun = stack.values, *stack.axes, given, torch.empty(0) if labels is None else labels
+        with self._journal(checkpoint, *begun) as journal, Progress(self.progress, plan.epochs) as on_epoch:
             undecided = self.likelihood == "auto" and name == "gaussian"
             design = self._design(likelihood_of(name, normalised), undecided)
             if kinds is not None:
@@ -143,12 +157,16 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             else:
                 known = bool(self.condition_ and self.condition_.kinds)
                 design = design._replace(n_given=given.shape[1], kinds=known)
-            data = design, plan, values, noise, generator
-            labels = None if kinds is None else kinds.labels
+            data = design, replace(plan, journal=journal), values, noise, generator
             self.fitted_ = fit_best(*data, self.n_starts, given=given, labels=labels, on_epoch=on_epoch)
         self.fit_seconds_ = time.perf_counter() - begin
         self._conclude(n, plan.epochs)
         return self
+
+    def _journal(self, asked: Kept, *data: Part) -> AbstractContextManager[Journal | None]:
+        """Where the state of the fit is written down."""
+        options = {k: plain(v) for k, v in self.get_params(deep=False).items()}
+        return journal_of(asked, type(self).__name__, options, *data)
 
     def _given(self, condition: Any, n: int) -> Tensor:
         """What is given of n signals, (n, c): no column where the model was fitted without a condition."""
@@ -296,7 +314,7 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
         check_is_fitted(self, "fitted_")
-        checkpoint.write(path, *described(self))
+        write(path, *described(self))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from shapeshift.data.carrier import DAMAGE
+from shapeshift.data.disk import write_whole
 from shapeshift.errors import ShapeshiftError
 
 FORMAT = "shapeshift-model"
@@ -21,32 +21,23 @@ VERSION = 1
 _HEADER = 4 * 2**20  # bytes; a description is a few thousand
 
 
-def write(path: str | os.PathLike[str], tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
+def write(
+    path: str | os.PathLike[str],
+    tensors: dict[str, Tensor],
+    description: dict[str, Any],
+    form: str = FORMAT,
+) -> None:
     """Write a model file atomically: at any moment there is the old file or the new one."""
     from safetensors.torch import save
 
-    path = Path(path)
-    header = {"format": FORMAT, "version": str(VERSION), "description": json.dumps(description)}
-    data = save({k: v.detach().contiguous() for k, v in tensors.items()}, metadata=header)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    header = {"format": form, "version": str(VERSION), "description": json.dumps(description)}
+    own = {k: v.detach().contiguous() for k, v in tensors.items()}
+    write_whole(path, save(own, metadata=header))
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(
+    path: str | os.PathLike[str], form: str = FORMAT, what: str = "a shapeshift model"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a model file; a foreign or damaged one is refused."""
     from safetensors import SafetensorError, safe_open
 
@@ -59,10 +50,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
         _check_header(path)
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise ShapeshiftError(
-                    f"{path.name} is not a shapeshift model: give a file that save() wrote."
-                )
+            if header.get("format") != form:
+                raise ShapeshiftError(f"{path.name} is not {what}: give a file that save() wrote.")
             if header.get("version") != str(VERSION):
                 raise ShapeshiftError(
                     f"{path.name} has format version {header.get('version')}, this shapeshift reads "
@@ -89,9 +78,3 @@ def _check_header(path: Path) -> None:
         size = int.from_bytes(file.read(8), "little")
     if size > _HEADER:
         raise ValueError(f"a header of {size} bytes")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -16,6 +16,7 @@ from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.empty import empty_line
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
+from shapeshift.fit.journal import Kept
 from shapeshift.fit.measured import drawn_as_measured, posterior_as_measured
 from shapeshift.fit.options import check_choices, design_of
 from shapeshift.fit.posterior import Posterior
@@ -293,7 +294,9 @@ class ShiftVAE(SignalModel):
     ((300,), (300, 2))
     """
 
-    def fit(self, X: Any, y: Any = None, *, x: Any = None, condition: Any = None) -> ShiftVAE:
+    def fit(
+        self, X: Any, y: Any = None, *, x: Any = None, condition: Any = None, checkpoint: Kept = None
+    ) -> ShiftVAE:
         """Fit to signals.
 
         Parameters
@@ -308,6 +311,9 @@ class ShiftVAE(SignalModel):
         condition : array (n,) of labels, or (n,) or (n, c) of float, optional
             What is known of every signal besides: shapes are then learned given it, and everything that is
             asked of the model needs it too. See :class:`~shapeshift.data.conditions.Condition`.
+        checkpoint : Checkpoint or path, optional
+            A folder for the state of the fit, which is written down every so many epochs: a fit that was
+            killed then goes on from there. See :class:`~shapeshift.Checkpoint`.
 
         Returns
         -------
@@ -318,4 +324,4 @@ class ShiftVAE(SignalModel):
         ShapeshiftError
             Data or options that cannot be used; the message says what is needed.
         """
-        return self._fit(X, x, condition)
+        return self._fit(X, x, condition, checkpoint=checkpoint)

@@ -14,6 +14,7 @@ from shapeshift.fit.empty import empty_plane
 from shapeshift.fit.gauge_plane import plane_sentence
 from shapeshift.fit.glance import glance
 from shapeshift.fit.intake import scaled, taken_images, tensors, units
+from shapeshift.fit.journal import Kept
 from shapeshift.fit.options import check_image_choices, image_design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import plane
@@ -261,7 +262,7 @@ class ImageVAE(ImageModel):
     (40,)
     """
 
-    def fit(self, X: Any, y: Any = None, *, condition: Any = None) -> ImageVAE:
+    def fit(self, X: Any, y: Any = None, *, condition: Any = None, checkpoint: Kept = None) -> ImageVAE:
         """Fit to images.
 
         Parameters
@@ -270,6 +271,8 @@ class ImageVAE(ImageModel):
             Leading dimensions of a DataArray may form a map; a dimension "channel" may precede the rows.
         y : ignored
         condition : array (n,) of labels, or (n,) or (n, c) of float, optional
+            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
+        checkpoint : Checkpoint or path, optional
             As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
 
         Returns
@@ -281,4 +284,4 @@ class ImageVAE(ImageModel):
         ShapeshiftError
             Data or options that cannot be used; the message says what is needed.
         """
-        return self._fit(X, condition=condition)
+        return self._fit(X, condition=condition, checkpoint=checkpoint)

@@ -15,6 +15,7 @@ from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import SignalModel
 from shapeshift.fit.images import ImageModel
+from shapeshift.fit.journal import Kept
 from shapeshift.fit.labels import Kinds
 from shapeshift.fit.property import Property
 
@@ -35,7 +36,7 @@ class Regressing(RegressorMixin, PoseEstimator, ABC):
         What was learned of the number.
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, checkpoint: Kept = None) -> Self:
         """Fit to signals, some with a number.
 
         Parameters
@@ -43,6 +44,8 @@ class Regressing(RegressorMixin, PoseEstimator, ABC):
         X : as the model's
         y : array (n,)
             The numbers; nan where unknown.
+        checkpoint : Checkpoint or path, optional
+            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
 
         Raises
         ------
@@ -58,7 +61,7 @@ class Regressing(RegressorMixin, PoseEstimator, ABC):
         numbers = check_array(y, ensure_2d=False, dtype=float, ensure_all_finite=finite, input_name="y")
         check_consistent_length(X, numbers)
         numbers = column_or_1d(numbers, warn=True)
-        self._fit(X)
+        self._fit(X, checkpoint=checkpoint)
         self.property_ = Property(random_state=0).fit(self.posterior(X), numbers)
         return self
 
@@ -105,7 +108,7 @@ class Classifying(ClassifierMixin, PoseEstimator, ABC):
         Labels in the order of the columns of :meth:`predict_proba`.
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, checkpoint: Kept = None) -> Self:
         """Fit to signals, some with a label.
 
         Parameters
@@ -113,6 +116,8 @@ class Classifying(ClassifierMixin, PoseEstimator, ABC):
         X : as the model's
         y : array (n,) of whole numbers or names
             Labels; -1 where unknown (as long as two others are known).
+        checkpoint : Checkpoint or path, optional
+            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
 
         Raises
         ------
@@ -128,7 +133,7 @@ class Classifying(ClassifierMixin, PoseEstimator, ABC):
             assert_all_finite(np.asarray(y), input_name="y")
         check_classification_targets(y)
         check_consistent_length(X, y)
-        return self._fit(X, kinds=Kinds.of(column_or_1d(y, warn=True)))
+        return self._fit(X, kinds=Kinds.of(column_or_1d(y, warn=True)), checkpoint=checkpoint)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

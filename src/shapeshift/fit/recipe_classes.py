@@ -76,21 +76,27 @@ def fit_classes(
     begin = _kinds_on_plane if design.image else _kinds_on_line
     vae, used, noise, place, reach, share = begin(design, x, noise, generator, labels)
     x, known = x[used], excluded(labels[used], design.n_classes)
-    start, holds = share, iter(HOLD)
+    start, memory = share, {"share": share, "looks": torch.tensor(0)}
 
     def look(vae: PoseVAE, data: Signals) -> Signals:
-        nonlocal share
-        hold, own = next(holds), learned_prior(share)
-        bank = bank_of_classes(vae, data, share, reach)
+        hold, own = HOLD[int(memory["looks"])], learned_prior(memory["share"])
+        bank = bank_of_classes(vae, data, memory["share"], reach)
         share, found = look_again(vae, bank, data, own + hold * start.log() + known)
+        memory.update(share=share, looks=memory["looks"] + 1)
         prior = log_priors(share, learned_prior(share), hold, start)
         return data._replace(place=found, given=prior)
 
     data = Signals(x, noise, place, log_priors(share, learned_prior(share), 1.0, start), x[:, :0])
     plan = replace(plan, searches=LOOKS)
-    history = train(vae, data, plan, generator, search=look, on_epoch=on_epoch, bound=enumerated_bound)
+    history = train(
+        *(vae, data, plan, generator),
+        search=look,
+        on_epoch=on_epoch,
+        bound=enumerated_bound,
+        memory=memory,
+    )
     data = look(vae, data)  # with the final weights
-    return _concluded(vae, data, share, reach, history)
+    return _concluded(vae, data, memory["share"], reach, history)
 
 
 def _concluded(vae: PoseVAE, data: Signals, share: Tensor, reach: int | Reach, history: History) -> Learned:

@@ -6,17 +6,20 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, final
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from shapeshift.fit.ranks import Ranks, ranks_here
 from shapeshift.model.objective import Elbo, elbo
 from shapeshift.model.vae import PoseVAE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from shapeshift.fit.journal import Journal
 
 
 Weight: TypeAlias = float | Callable[[float], float]
@@ -77,6 +80,8 @@ class Plan:
         Seed of what is held out, to compare fits; by default it is drawn with all else.
     weight_decay : float
         Of the networks, decoupled from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101).
+    journal : Journal, optional
+        Where the state is written down, so that a fit that is killed can go on.
     """
 
     epochs: int = 100
@@ -91,6 +96,7 @@ class Plan:
     averaging: float = 0.0
     split: int | None = None
     weight_decay: float = 0.0
+    journal: Journal | None = None
 
     def n_free(self, done: float, n_latent: int) -> int:
         """How many shape latents are free after this share of the training."""
@@ -118,6 +124,7 @@ class History:
         return pd.DataFrame(self.columns)
 
 
+Search: TypeAlias = Callable[[PoseVAE, Signals], "Tensor | Signals"]
 Bound: TypeAlias = Callable[[PoseVAE, Signals, torch.Generator], Elbo]
 
 
@@ -133,48 +140,31 @@ def train(
     plan: Plan,
     generator: torch.Generator,
     *,
-    search: Callable[[PoseVAE, Signals], Tensor | Signals] | None = None,
+    search: Search | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     bound: Bound = plain_bound,
+    memory: dict[str, Tensor] | None = None,
 ) -> History:
     """Maximise the ELBO in place; the weights with the best held-out loss are kept.
 
-    ``search`` gives new places, or the signals with all that is renewed of them.
+    ``search`` gives new places, or the signals with all that is renewed of them; what it has to remember from
+    one time to the next is in ``memory``.
     """
     own = generator if plan.split is None else torch.Generator().manual_seed(plan.split)
     held, used = _split(len(data.x), plan.held_out, own)
     loop = _loop(vae, plan, generator, len(used), bound)
-    records: list[dict[str, float]] = []
-    best, best_loss, best_epoch, stopped = copy.deepcopy(vae.state_dict()), math.inf, 0, "finished"
-    due = sorted(plan.searches)
+    course = Course(loop, data, {} if memory is None else memory, copy.deepcopy(vae.state_dict()))
+    stage = plan.journal.stage(course) if plan.journal else None
     try:
-        for epoch in range(plan.epochs):
-            done = epoch / plan.epochs
-            vae.n_free = plan.n_free(done, vae.n_latent)
-            if search and due and done >= due[0]:
-                due.pop(0)
-                data = _renewed(data, search(vae, data))
-            record = {"epoch": epoch, **loop.epoch(data.take(used), done)}
-            record["val_loss"] = loop.judge(data.take(held), done)
-            records.append(record)
+        while not course.stopped:
+            course.advance(held, used, search)
             if on_epoch:
-                on_epoch(epoch, record)
-            if not math.isfinite(record["loss"] + record["val_loss"]):
-                stopped = "not finite"
-                break
-            if done >= plan.release[1] and record["val_loss"] < best_loss:
-                best, best_loss, best_epoch = copy.deepcopy(vae.state_dict()), record["val_loss"], epoch
-            elif done >= plan.release[1] and epoch - best_epoch > plan.patience:
-                stopped = "patience"
-                break
+                on_epoch(len(course.records) - 1, course.records[-1])
+            if stage:
+                stage.keep(course)
     except KeyboardInterrupt:
-        stopped = "interrupted"
-    if math.isfinite(best_loss) or stopped == "not finite":  # else cut short before anything was judged
-        vae.load_state_dict(best)
-    vae.n_free = vae.n_latent
-    if stopped != "not finite":
-        loop.take_average(data.take(held))
-    return History({k: [r[k] for r in records] for k in records[0]} if records else {}, stopped)
+        course.stopped = "interrupted"
+    return course.concluded(held)
 
 
 def _renewed(data: Signals, found: Tensor | Signals) -> Signals:
@@ -209,6 +199,7 @@ class _Loop(NamedTuple):
     schedule: torch.optim.lr_scheduler.LRScheduler
     average: AveragedModel | None
     bound: Bound
+    ranks: Ranks
 
     def epoch(self, data: Signals, done: float) -> dict[str, float]:
         """One pass over the data in random order; mean loss and KL a signal."""
@@ -218,22 +209,26 @@ class _Loop(NamedTuple):
             jittered = self.vae.frame.jittered(data.place, self.plan.jitter, self.vae.sample, self.generator)
             data = data._replace(place=jittered)
         sums: dict[str, float] = {}
-        size = self.plan.batch_size
-        for batch in data.batches(size):
-            terms = self.bound(self.vae, batch, self.generator)
-            loss = -terms.total(self.plan.weights(done)).mean()
-            if not torch.isfinite(loss):  # a step from here would spoil the weights
-                return {name: math.nan for name in ("loss", *("kl_" + k for k in terms.kl))}
+        draws = self.ranks.draws(self.generator)
+        for batch in data.batches(self.plan.batch_size):
+            own, weight = self.ranks.rows(len(batch.x))
+            terms = self.bound(self.vae, Signals(*(t[own] for t in batch)), draws)
+            loss = -weight * terms.total(self.plan.weights(done)).mean()
+            told = {"loss": loss.detach().clone()}
+            told |= {"kl_" + name: weight * kl.detach().mean() for name, kl in terms.kl.items()}
+            self.ranks.add_up(told.values())
+            if not torch.isfinite(told["loss"]):  # a step from here would spoil the weights
+                return dict.fromkeys(told, math.nan)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            self.ranks.add_up(p.grad for p in self.vae.parameters() if p.grad is not None)
             self.optimiser.step()
             self.schedule.step()
             if self.average is not None and done >= 1 - self.plan.averaging:
                 self.average.update_parameters(self.vae)
             share = len(batch.x) / len(order)
-            sums["loss"] = sums.get("loss", 0.0) + share * float(loss.detach())
-            for name, kl in terms.kl.items():
-                sums["kl_" + name] = sums.get("kl_" + name, 0.0) + share * float(kl.detach().mean())
+            for name, part in told.items():
+                sums[name] = sums.get(name, 0.0) + share * float(part)
         return sums
 
     def take_average(self, held: Signals) -> None:
@@ -255,8 +250,72 @@ class _Loop(NamedTuple):
         )
 
 
+@final
+@dataclass
+class Course:
+    """Where a training stands: all that one epoch hands to the next."""
+
+    loop: _Loop
+    data: Signals
+    memory: dict[str, Tensor]  # of the search
+    best: dict[str, Tensor]
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    searched: int = 0
+    records: list[dict[str, float]] = field(default_factory=list)
+    stopped: str = ""
+
+    def __post_init__(self) -> None:
+        self.first = self.data
+
+    def renewed(self) -> dict[str, Tensor]:
+        """What the searches have changed of the signals, by its name."""
+        now, first = self.data._asdict(), self.first._asdict()
+        return {name: t for name, t in now.items() if t is not first[name]}
+
+    def advance(self, held: Tensor, used: Tensor, search: Search | None) -> None:
+        """One epoch, with the search that is due before it."""
+        plan, vae, epoch = self.loop.plan, self.loop.vae, len(self.records)
+        done = epoch / plan.epochs
+        vae.n_free = plan.n_free(done, vae.n_latent)
+        due = sorted(plan.searches)[self.searched :]
+        if search and due and done >= due[0]:
+            self.searched += 1
+            self.data = _renewed(self.data, search(vae, self.data))
+        record = {"epoch": epoch, **self.loop.epoch(self.data.take(used), done)}
+        record["val_loss"] = self.loop.ranks.told(self.loop.judge(self.data.take(held), done))
+        self.records.append(record)
+        self._judge(record, done)
+
+    def _judge(self, record: dict[str, float], done: float) -> None:
+        """Keep the weights if they are the best, stop if there is no more to be had."""
+        plan, epoch, loss = self.loop.plan, len(self.records) - 1, record["val_loss"]
+        judged = done >= plan.release[1]
+        if not math.isfinite(record["loss"] + loss):
+            self.stopped = "not finite"
+        elif judged and loss < self.best_loss:
+            self.best = copy.deepcopy(self.loop.vae.state_dict())
+            self.best_loss, self.best_epoch = loss, epoch
+        elif judged and epoch - self.best_epoch > plan.patience:
+            self.stopped = "patience"
+        if not self.stopped and epoch + 1 == plan.epochs:
+            self.stopped = "finished"
+
+    def concluded(self, held: Tensor) -> History:
+        """The model with the weights to be kept, and what happened."""
+        vae, records = self.loop.vae, self.records
+        if math.isfinite(self.best_loss) or self.stopped == "not finite":  # else cut short before a judgement
+            vae.load_state_dict(self.best)
+        vae.n_free = vae.n_latent
+        if self.stopped != "not finite":
+            self.loop.take_average(self.data.take(held))
+        return History({k: [r[k] for r in records] for k in records[0]} if records else {}, self.stopped)
+
+
 def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int, bound: Bound) -> _Loop:
     """The loop over n signals, before its first step."""
+    ranks = ranks_here()
+    ranks.begin(vae)
     optimiser = _optimiser(vae, plan)
     steps = math.ceil(n / plan.batch_size) * plan.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -267,4 +326,4 @@ def _loop(vae: PoseVAE, plan: Plan, generator: torch.Generator, n: int, bound: B
         final_div_factor=1e3,
     )
     average = AveragedModel(vae) if plan.averaging else None
-    return _Loop(vae, plan, generator, optimiser, schedule, average, bound)
+    return _Loop(vae, plan, generator, optimiser, schedule, average, bound, ranks)

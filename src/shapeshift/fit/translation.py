@@ -24,8 +24,9 @@ from torch import Tensor
 from shapeshift.data.pairs import as_pairs, in_kind, is_named, rows_of
 from shapeshift.data.preprocess import Affine, whole_set
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit import checkpoint
+from shapeshift.fit.checkpoint import write
 from shapeshift.fit.held_out import calibrated
+from shapeshift.fit.journal import Journal, Kept, journal_of
 from shapeshift.fit.options import plain
 from shapeshift.fit.progress import Progress
 from shapeshift.fit.train import History, Plan
@@ -147,13 +148,15 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         self.progress = progress
         self.random_state = random_state
 
-    def fit(self, X: Any, Y: Any) -> VED:
+    def fit(self, X: Any, Y: Any, *, checkpoint: Kept = None) -> VED:
         """Fit to pairs.
 
         Parameters
         ----------
         X, Y : array (n, length) or (n, h, w), or xarray.DataArray (..., length) or (..., h, w)
             One y an x, in the same order; Y may also be (n,), a number each.
+        checkpoint : Checkpoint or path, optional
+            A folder for the state of the fit, see :class:`~shapeshift.Checkpoint`.
 
         Returns
         -------
@@ -175,11 +178,13 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         begin = time.perf_counter()
         self.x_side_, self.y_side_, self.n_pairs_ = pairs.x_side, pairs.y_side, len(pairs.x)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._fit(pairs.x, pairs.y, torch.Generator().manual_seed(seed))
+        options = {k: plain(v) for k, v in self.get_params(deep=False).items()}
+        with journal_of(checkpoint, type(self).__name__, options, pairs.x, pairs.y) as journal:
+            self._fit(pairs.x, pairs.y, torch.Generator().manual_seed(seed), journal)
         self.fit_seconds_ = time.perf_counter() - begin
         return self
 
-    def _fit(self, x: np.ndarray, y: np.ndarray, generator: torch.Generator) -> None:
+    def _fit(self, x: np.ndarray, y: np.ndarray, generator: torch.Generator, journal: Journal | None) -> None:
         rows = torch.randperm(len(x), generator=generator).numpy()
         n_out = min(len(x) - 2, max(2, round(self.held_out * len(x))))
         out, own = rows[:n_out], rows[n_out:]
@@ -190,7 +195,7 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         self.options_ = {k: plain(v) for k, v in (self.get_params(deep=False) | {"epochs": epochs}).items()}
         inputs, targets = self._scaled(x), torch.from_numpy(self.y_scaling_.apply(y)).float()
         with Progress(self.progress, epochs * self.n_starts) as on_epoch:
-            self.starts_ = self._trained(inputs[own], targets[own], epochs, generator, on_epoch)
+            self.starts_ = self._trained(inputs[own], targets[own], epochs, generator, on_epoch, journal)
         seen = told(self.starts_, inputs[out])
         error = targets[out] - seen.mean
         # the mean of k networks keeps at least a k-th of the variance that each has
@@ -204,6 +209,7 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         epochs: int,
         generator: torch.Generator,
         on_epoch: Callable[[int, dict[str, float]], None] | None,
+        journal: Journal | None,
     ) -> Starts:
         plan = Plan(
             epochs=epochs,
@@ -214,6 +220,7 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
             release=(0.0, 0.0),
             kl_weight={"z": self.kl_weight},
             weight_decay=self.weight_decay,
+            journal=journal,
         )
         starts = fit_starts(self._pattern, plan, x, y, self.n_starts, generator, on_epoch)
         if any(h.stopped == "not finite" for h in starts.histories):
@@ -269,7 +276,7 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
         check_is_fitted(self, "starts_")
-        checkpoint.write(path, *described(self))
+        write(path, *described(self))
 
     @property
     def history_(self) -> tuple[History, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -168,6 +169,24 @@ def fit(
     progress: Annotated[
         bool | None, typer.Option(help="Progress bar on stderr; by default if that is a terminal.")
     ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="EPOCHS",
+            help="Write the state of the fit down every so many epochs, in OUT.checkpoint beside OUT; it is "
+            "deleted when the run is complete.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was killed, same data and options: it ends with the same numbers as "
+            "if it had not been. Begins where there is no state, and does nothing where the run is complete. "
+            "States are written every 10 epochs unless --checkpoint-every says otherwise.",
+        ),
+    ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -193,9 +212,15 @@ def fit(
     }
     options = options_of(kind, given)
     _set_up()
-    from shapeshift.show.tasks import fit_file
+    from shapeshift.show.tasks import Manner, fit_file
+    from shapeshift.show.together import help_fit, together
 
-    show(fit_file(data, out, options, reading, format=format, force=force), as_json=json)
+    task = data, out, options, reading, Manner(format, force, checkpoint_every, resume)
+    with together() as first:
+        if first:
+            show(fit_file(*task), as_json=json)
+        else:
+            help_fit(*task)
 
 
 @app.command()
@@ -258,7 +283,8 @@ def compare(
 
 def _set_up() -> None:
     """Settings of the whole process, which a library must not touch."""
-    log("loading ...")
+    if os.environ.get("RANK", "0") == "0":  # of processes that torchrun has started, one speaks
+        log("loading ...")
     import torch
 
     torch.set_flush_denormal(True)

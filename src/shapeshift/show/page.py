@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shapeshift.data.disk import write_whole
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
 
@@ -139,13 +139,7 @@ def write_page(page: Page, path: Path, *, figures: Path | None = None, format: s
     if figures is not None:
         save_pictures(page.pictures, figures, format)
     path.parent.mkdir(parents=True, exist_ok=True)
-    html = render(page)
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_text(html, encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, render(page).encode("utf-8"))
     return path
 
 
@@ -153,6 +147,6 @@ def save_pictures(pictures: Iterable[Picture], folder: Path, format: str) -> Non
     """Every figure as NAME.png, and as NAME.FORMAT if that is another."""
     folder.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
-        (folder / f"{picture.name}.png").write_bytes(picture.png)
+        write_whole(folder / f"{picture.name}.png", picture.png)
         if format != "png":
             style.save(picture.figure, folder / f"{picture.name}.{format}")

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from shapeshift.data.disk import alone, sync, unwritable, writing
 from shapeshift.errors import ShapeshiftError
 
 # What a folder holds that this package wrote: no other folder is ever replaced.
 _MARKS = ("run.toml", "summary.json")
+
+
+@contextmanager
+def held(out: str | os.PathLike[str]) -> Iterator[None]:
+    """Be the only process that writes to a place; folders above it are made, and gone again on a failure.
+
+    What a process that was killed has left beside the place is tidied up: what was there before it comes
+    back, what was half-written goes.
+
+    Raises
+    ------
+    ShapeshiftError
+        If another process is writing there, or nothing can be written there.
+    """
+    out = Path(out).absolute()
+    made = _make_parents(out.parent)
+    try:
+        with alone(out.with_name(f".{out.name}.lock"), out):
+            _tidy(out)
+            yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # something stays in it
+                folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -38,7 +65,8 @@ def new_folder(
     Raises
     ------
     ShapeshiftError
-        Before anything is done: if the place is taken, or nothing can be written there.
+        Before anything is done: if the place is taken, another process is writing there, or nothing can be
+        written there. Later: if the disk is full.
 
     Examples
     --------
@@ -49,19 +77,27 @@ def new_folder(
     ...     [path.name for path in Path(above).rglob("*")]
     ['run', 'run.toml']
     """
+    check_free(Path(out).absolute(), force, marks)
+    with held(out), folder_in(out, force=force, marks=marks) as part:
+        yield part
+
+
+@contextmanager
+def folder_in(
+    out: str | os.PathLike[str], *, force: bool = False, marks: Sequence[str] = _MARKS
+) -> Iterator[Path]:
+    """:func:`new_folder` in a place that is :func:`held`."""
     out = Path(out).absolute()
-    _check_free(out, force, marks)
-    made = _make_parents(out.parent)
+    check_free(out, force, marks)
     part = _beside(out, "part")
     try:
         _make(part)
-        yield part
-        _through(part)
-        _swap(part, out)
+        with writing(out):
+            yield part
+            _through(part)
+            _swap(part, out)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
-        for folder in made:
-            folder.rmdir()
         raise
 
 
@@ -72,7 +108,7 @@ def new_file(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Pa
     Raises
     ------
     ShapeshiftError
-        Before anything is done: if the place is taken, or nothing can be written there.
+        As of :func:`new_folder`.
 
     Examples
     --------
@@ -90,22 +126,20 @@ def new_file(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Pa
         raise ShapeshiftError(
             f"{out}: got a file that exists, needed a new one: choose another name, or --force"
         )
-    made = _make_parents(out.parent)
     part = _beside(out, "part").with_suffix(out.suffix)
-    try:
-        _touch(part)
-        yield part
-        _sync(part)
-        os.replace(part, out)
-        _sync(out.parent)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        for folder in made:
-            folder.rmdir()
-        raise
+    with held(out), writing(out):
+        try:
+            _touch(part)
+            yield part
+            sync(part)
+            os.replace(part, out)
+            sync(out.parent)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
-def _check_free(out: Path, force: bool, marks: Sequence[str]) -> None:
+def check_free(out: Path, force: bool, marks: Sequence[str] = _MARKS) -> None:
     """Nothing there, or a run that may be replaced."""
     if not os.path.lexists(out):
         return
@@ -129,7 +163,7 @@ def _make_parents(parent: Path) -> list[Path]:
     try:
         parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(parent, error) from error
+        raise unwritable(parent, error) from error
     return missing
 
 
@@ -137,21 +171,31 @@ def _make(part: Path) -> None:
     try:
         part.mkdir()
     except OSError as error:
-        raise _unwritable(part.parent, error) from error
+        raise unwritable(part.parent, error) from error
 
 
 def _touch(part: Path) -> None:
     try:
         part.touch()
     except OSError as error:
-        raise _unwritable(part.parent, error) from error
+        raise unwritable(part.parent, error) from error
 
 
-def _unwritable(folder: Path, error: OSError) -> ShapeshiftError:
-    return ShapeshiftError(
-        f"{folder}: got a place where nothing can be written ({error.strerror}), needed a folder of your "
-        "own: choose another one"
-    )
+def _tidy(out: Path) -> None:
+    """Put back, or away, what a process that was killed has left beside a place.
+
+    It had the same place, which is held now, so none of it is in use.
+    """
+    left = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.(part|old)")
+    own_file = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}{re.escape(out.suffix)}(\.part)?")
+    for path in list(out.parent.iterdir()):
+        if left.fullmatch(path.name):
+            if path.name.endswith(".old") and not out.exists():  # killed between the two moves of a swap
+                os.replace(path, out)
+            elif path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+        elif out.suffix and own_file.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _beside(out: Path, kind: str) -> Path:
@@ -170,7 +214,7 @@ def _swap(part: Path, out: Path) -> None:
         if old is not None:
             os.replace(old, out)
         raise
-    _sync(out.parent)
+    sync(out.parent)
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -178,12 +222,4 @@ def _swap(part: Path, out: Path) -> None:
 def _through(folder: Path) -> None:
     """Everything in a folder is on the disk before it gets its name."""
     for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from shapeshift.analysis.poses import columns_of, of_images
 from shapeshift.show import toml
 from shapeshift.show.labels import layout_of
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 Format = Literal["png", "svg", "pdf"]
 
+_PAGE, _ROW = 6_000_000, 400  # bytes of report, figures and model; of a signal in the tables
+
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "xarray", "safetensors", "matplotlib")
 
 
@@ -41,6 +45,7 @@ def write_run(
     format: Format = "png",
     reading: Mapping[str, Any] | None = None,
     timings: Mapping[str, float] | None = None,
+    fingerprint: str = "",
 ) -> None:
     """Fill a folder with everything about a fit.
 
@@ -65,6 +70,8 @@ def write_run(
         How the file was read: options and their values.
     timings : mapping, optional
         Seconds that earlier steps took, by their names.
+    fingerprint : str
+        What tells this run from others.
     """
     from shapeshift.show.report import write_report
 
@@ -77,7 +84,21 @@ def write_run(
         page, figures = folder / "report.html", folder / "figures"
         write_report(m, X, p, page, figures=figures, format=format, calibration=calibration)
     record = record_of(m, X, p, calibration=calibration, reading=reading or {}, timings=spent)
+    record["run"]["fingerprint"] = fingerprint
     (folder / "run.toml").write_text(toml.dumps(record), encoding="utf-8")
+
+
+def size_of_run(X: xr.DataArray, kind: str) -> int:
+    """About how many bytes a run on data takes, before it is fitted.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> size_of_run(xr.DataArray(np.zeros((1000, 50)), dims=("signal", "x")), "signal") // 10**6
+    6
+    """
+    n = int(np.prod(X.shape[: -2 if kind == "image" else -1]))
+    return _PAGE + _ROW * n
 
 
 @contextmanager

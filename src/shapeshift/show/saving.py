@@ -119,7 +119,20 @@ def _holds_images(X: Any) -> bool:
 
 
 def _netcdf(data: xr.DataArray | xr.Dataset, path: Path) -> None:
-    _as_dataset(data).to_netcdf(path, engine="h5netcdf")
+    path.write_bytes(_image(_as_dataset(data)))
+
+
+def _image(data: xr.Dataset) -> bytes:
+    """The bytes of a NetCDF file, made in memory: HDF5 brings the process down where a disk is full."""
+    import h5netcdf
+    import h5py
+    from xarray.backends import H5NetCDFStore
+
+    with h5py.File("image", "w", driver="core", backing_store=False, track_order=True) as file:
+        with h5netcdf.File(file, "a") as netcdf:
+            data.dump_to_store(H5NetCDFStore(netcdf))
+        file.flush()
+        return file.id.get_file_image()
 
 
 def _zarr(data: xr.DataArray | xr.Dataset, path: Path) -> None:

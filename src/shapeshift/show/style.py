@@ -6,6 +6,7 @@ Nothing here changes matplotlib's settings for good: figures are drawn inside `s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from io import BytesIO
@@ -18,6 +19,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import LogLocator, NullFormatter
+
+from shapeshift.data.disk import write_whole
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -164,5 +167,10 @@ def save(figure: Figure, target: Path | str | BytesIO, *, format: str | None = N
     b'<?xml'
     """
     kind = format or Path(str(target)).suffix.lstrip(".").lower() or "png"
+    drawn = BytesIO()
     with rc_context(_FILES):
-        figure.savefig(target, format=kind, metadata=_UNDATED.get(kind))
+        figure.savefig(drawn, format=kind, metadata=_UNDATED.get(kind))
+    if isinstance(target, str | os.PathLike):
+        write_whole(target, drawn.getvalue())
+    else:
+        target.write(drawn.getvalue())

@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from shapeshift.analysis.calibration import Calibration, calibrate
+from shapeshift.data.disk import need_room
 from shapeshift.data.files import open as open_signals
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
 from shapeshift.fit.images import ImageVAE
+from shapeshift.fit.journal import EVERY
 from shapeshift.fit.loading import load
-from shapeshift.show.place import new_file, new_folder
-from shapeshift.show.run import Format, clocked, dataset_of, table, write_run
+from shapeshift.fit.ranks import ranks_here
+from shapeshift.show.place import check_free, folder_in, held, new_file
+from shapeshift.show.resume import drop_state, fingerprint_of, is_complete, state_beside
+from shapeshift.show.run import Format, clocked, dataset_of, size_of_run, table, write_run
 from shapeshift.show.saving import fill, written
 from shapeshift.show.summary import notes_of, numbers, summary
 from shapeshift.show.terminal import log
@@ -32,8 +36,31 @@ PAIRED_SAMPLES = 200_000  # of the signals that calibration makes, in each of th
 Reading = Mapping[str, Any]  # array, axis, orientation and kind, as `shapeshift.open` takes them
 
 
+class Manner(NamedTuple):
+    """How a run is written.
+
+    format : of the figures | force : replace an earlier run | checkpoint_every : epochs between two states of
+    the fit, which are written down beside the run's folder | resume : go on with such a state, if there is
+    one; a run that is complete is left as it is.
+    """
+
+    format: Format = "png"
+    force: bool = False
+    checkpoint_every: int | None = None
+    resume: bool = False
+
+    @property
+    def every(self) -> int | None:
+        """Epochs between two states, if any are to be written."""
+        return EVERY if self.resume and self.checkpoint_every is None else self.checkpoint_every
+
+
 def fit_file(
-    data: Path, out: Path, options: Mapping[str, Any], reading: Reading, *, format: Format, force: bool
+    data: Path,
+    out: Path,
+    options: Mapping[str, Any],
+    reading: Reading,
+    how: Manner,
 ) -> dict[str, Any]:
     """Fit a model to a file and write the run's folder.
 
@@ -45,14 +72,12 @@ def fit_file(
         Of `ShiftVAE`, or of `ImageVAE` where the reading says that the kind is "image".
     reading : mapping
         Of `shapeshift.open`.
-    format : {"png", "svg", "pdf"}
-    force : bool
-        Replace an earlier run.
+    how : Manner
 
     Returns
     -------
     dict
-        A summary in plain values.
+        A summary in plain values; of a run that was complete, where it is.
 
     Raises
     ------
@@ -60,20 +85,43 @@ def fit_file(
         If the place is taken, or file or options cannot be used; nothing is left behind then.
     """
     timings: dict[str, float] = {}
-    with new_folder(out, force=force) as folder:
+    run, sha256 = {"run": str(out), "report": str(out / "report.html")}, _digest(data)
+    fingerprint = fingerprint_of(sha256, reading, {**options, "format": how.format})
+    if how.resume and is_complete(out, fingerprint):
+        log(f"{out} is complete: nothing is left to be done")
+        with held(out):
+            drop_state(out)
+        ranks_here().told(False)
+        return run
+    check_free(out, how.force)
+    with (
+        held(out),
+        state_beside(out, how.every, resume=how.resume, force=how.force) as checkpoint,
+        folder_in(out, force=how.force) as folder,
+    ):
         with clocked(timings, "read"):
             X = read(data, reading)
-        m = ESTIMATORS[reading.get("kind", "signal")](**options).fit(X)
+        kind = reading.get("kind", "signal")
+        need_room(folder.parent, size_of_run(X, kind), "the run")
+        ranks_here().told(True)
+        m = ESTIMATORS[kind](**options).fit(X, checkpoint=checkpoint)
         _told(m.notes_)
         if m.history_.stopped == "interrupted":
             log("stopped by ctrl-C: the best weights so far are kept")
         with clocked(timings, "posterior"):
             p = m.posterior(X)
-        origin = {"file": str(data.absolute()), "sha256": _digest(data), **reading}
+        origin = {"file": str(data.absolute()), "sha256": sha256, **reading}
         with clocked(timings, "calibration"):
             c = calibrated(m, X)
-        write_run(folder, m, X, p, calibration=c, format=format, reading=origin, timings=timings)
-    return {"run": str(out), "report": str(out / "report.html"), **summary(m, X, p, c)}
+        write_run(
+            *(folder, m, X, p),
+            calibration=c,
+            format=how.format,
+            reading=origin,
+            timings=timings,
+            fingerprint=fingerprint,
+        )
+    return {**run, **summary(m, X, p, c)}
 
 
 def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:

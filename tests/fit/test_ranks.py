@@ -1,0 +1,126 @@
+"""Two processes that train together: shares that add up, one model, as good as that of one process."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import shapeshift as ss
+from shapeshift.fit.ranks import Ranks, ranks_here
+
+N, LENGTH, OPTIONS = 400, 50, {"epochs": 12, "width": 16}
+
+TOGETHER = """
+import hashlib, json, sys
+from torch import distributed
+import shapeshift as ss
+from shapeshift.errors import ShapeshiftError
+from shapeshift.fit import checkpoint
+distributed.init_process_group("gloo")
+rank, folder = distributed.get_rank(), sys.argv[1]
+if rank:
+    checkpoint.write = lambda *_: sys.exit("another than the first has written")
+X, _ = ss.synthetic.article(n={N}, seed=1)
+X = X[:, ::2]
+options = {OPTIONS}
+state = ss.Checkpoint(folder + "/state", every=1)
+m = ss.ShiftVAE(**options).fit(X, checkpoint=state)
+weights = b"".join(t.numpy().tobytes() for t in m.fitted_.vae.state_dict().values())
+again = ss.ShiftVAE(**options).fit(X, checkpoint=state)
+same = b"".join(t.numpy().tobytes() for t in again.fitted_.vae.state_dict().values()) == weights
+try:  # a folder that the other does not see
+    ss.ShiftVAE(**options).fit(X, checkpoint=state if rank == 0 else folder + "/elsewhere")
+    refused = ""
+except ShapeshiftError as error:
+    refused = str(error)
+told = {"digest": hashlib.sha256(weights).hexdigest(), "again": same, "refused": refused}
+told["score"] = float(m.posterior(X).log_evidence.mean()) if rank == 0 else None
+told["history"] = m.history_.columns
+open(f"{folder}/{rank}.json", "w").write(json.dumps(told))
+distributed.destroy_process_group()
+"""
+
+
+def torchrun(*command, **environment):
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    own = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run([*start, *command], capture_output=True, text=True, env=own, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What two processes say of one fit, each for itself."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "fit.py").write_text(TOGETHER.replace("{N}", str(N)).replace("{OPTIONS}", repr(OPTIONS)))
+    done = torchrun(str(folder / "fit.py"), str(folder))
+    assert done.returncode == 0, done.stderr
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)], folder
+
+
+def test_all_processes_end_with_the_same_weights_and_history(told):
+    (one, two), _ = told
+    assert one["digest"] == two["digest"]
+    assert one["history"]["loss"] == two["history"]["loss"]
+    assert one["history"]["val_loss"] == two["history"]["val_loss"]
+
+
+def test_together_they_are_as_good_as_one_within_the_spread_of_seeds(told):
+    (one, _), _ = told
+    X = ss.synthetic.article(n=N, seed=1)[0][:, ::2]
+    alone = [ss.ShiftVAE(**OPTIONS, random_state=seed).fit(X) for seed in range(3)]
+    scores = [m.posterior(X).log_evidence.mean() for m in alone]
+    losses = [min(m.history_.columns["val_loss"]) for m in alone]
+    for own, others in ((one["score"], scores), (min(one["history"]["val_loss"]), losses)):
+        assert abs(own - np.mean(others)) < 3 * np.ptp(others)
+    assert one["history"] != alone[0].history_.columns  # it did train otherwise
+
+
+def test_only_the_first_writes_and_a_fit_together_goes_on_together(told):
+    both, folder = told
+    assert [path.name for path in (folder / "state").iterdir()] == ["stage-1.safetensors"]
+    assert [one["again"] for one in both] == [True, True]
+    with pytest.raises(ss.ShapeshiftError, match="the number of processes"):
+        ss.ShiftVAE(**OPTIONS).fit(ss.synthetic.article(n=N, seed=1)[0][:, ::2], checkpoint=folder / "state")
+
+
+def test_a_folder_that_one_does_not_see_is_refused(told):
+    assert all("not every process" in one["refused"] for one in told[0][1:])
+
+
+def test_shares_of_a_batch_are_equal_and_add_up():
+    for n in (1, 2, 5, 128):
+        for size in (1, 2, 3):
+            parts = [Ranks(rank, size).rows(n) for rank in range(size)]
+            assert sum(weight for _, weight in parts) == pytest.approx(1)
+            taken = sorted(k for rows, _ in parts for k in range(n)[rows])
+            assert taken == (sorted(list(range(n)) * size) if n < size else list(range(n)))
+            if n >= size:
+                lengths = [len(range(n)[rows]) for rows, _ in parts]
+                assert max(lengths) - min(lengths) <= 1
+                assert [weight for _, weight in parts] == [length / n for length in lengths]
+
+
+def test_draws_differ_and_the_common_generator_does_not():
+    common = [torch.Generator().manual_seed(0) for _ in range(2)]
+    own = [Ranks(rank, 2).draws(g) for rank, g in enumerate(common)]
+    assert torch.equal(common[0].get_state(), common[1].get_state())
+    assert not torch.equal(torch.randn(3, generator=own[0]), torch.randn(3, generator=own[1]))
+    alone = torch.Generator()
+    assert ranks_here().draws(alone) is alone
+
+
+def test_the_command_line_fits_together_and_one_writes(tmp_path):
+    X, _ = ss.synthetic.article(n=90, seed=3)
+    np.save(tmp_path / "x.npy", X.values[:, ::2])
+    fit = ["-m", "shapeshift", "fit", str(tmp_path / "x.npy"), "--out", str(tmp_path / "run"), "--json"]
+    done = torchrun(*fit, "--epochs", "3", "--checkpoint-every", "1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run"] == str(tmp_path / "run")
+    assert done.stderr.count("loading") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "x.npy"]
+    again = torchrun(*fit, "--epochs", "3", "--resume")
+    assert (again.returncode, "complete" in again.stderr) == (0, True)
