@@ -208,11 +208,12 @@ def _row_range(rows: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _mean(values: NDArray) -> NDArray:
-    """The mean at every sample; nan where fewer than half the signals were measured, which would bend it."""
+    """The mean at every sample; nan where fewer than half as many signals were measured as elsewhere, which
+    would bend it."""
     there = np.isfinite(values)
     count = there.sum(0)
     total = np.where(there, values, 0.0).sum(0)
-    return np.where(2 * count >= max(len(values), 1), total / np.maximum(count, 1), np.nan)
+    return np.where(2 * count >= max(count.max(), 1), total / np.maximum(count, 1), np.nan)
 
 
 def _padded(values: NDArray) -> tuple[float, float]:
