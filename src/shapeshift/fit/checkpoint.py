@@ -23,9 +23,13 @@ def write(path: str | os.PathLike[str], tensors: dict[str, Tensor], description:
     """Write a model file atomically: at any moment there is the old file or the new one."""
     from safetensors.torch import save
 
-    path = Path(path)
     header = {"format": FORMAT, "version": str(VERSION), "description": json.dumps(description)}
-    data = save({k: v.detach().contiguous() for k, v in tensors.items()}, metadata=header)
+    write_whole(path, save({k: v.detach().contiguous() for k, v in tensors.items()}, metadata=header))
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file atomically: at any moment there is the old file or the new one."""
+    path = Path(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

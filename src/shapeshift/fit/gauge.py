@@ -239,15 +239,19 @@ def _wanted_gradient(vae: PoseVAE, theta: Tensor, over: int) -> tuple[Tensor, Te
 def offset(vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor) -> tuple[Tensor, Tensor]:
     """delta of z (n, K + c), (n,), and its gradient by the latents (n, K), canonical units, under the named
     convention."""
-    landmark = partial(peak if zero == "peak" else centroid, vae)
+    delta, gradient = in_chunks(partial(offset_of_rows, vae, zero, reference), z)
+    return delta, gradient
 
-    def of(z: Tensor) -> tuple[Tensor, Tensor]:
-        if zero == "reference":
-            return reference(z)
-        values, slopes = with_slopes(landmark, z)
-        return values, slopes.T
 
-    delta, gradient = in_chunks(of, z)
+def offset_of_rows(
+    vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same of all rows at once."""
+    if zero == "reference":
+        delta, gradient = reference(z)
+    else:
+        delta, slopes = with_slopes(partial(peak if zero == "peak" else centroid, vae), z)
+        gradient = slopes.T
     return delta, gradient[:, : vae.n_latent]
 
 

@@ -1,0 +1,247 @@
+"""A fitted model of signals as one function of tensors, which a small board can run.
+
+The same computation as :mod:`shapeshift.fit.glance`, of as many signals as there are, with data units on one
+side and axis units on the other; and, where asked for, a few steps of :mod:`shapeshift.fit.refine` of all
+signals alike. Nothing in it depends on the data's values but through tensors, so that it can be written down
+as a graph.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from shapeshift.fit.choose import EMPTY
+from shapeshift.fit.gauge import offset_of_rows
+from shapeshift.fit.glance import best_lag, matched_filters
+from shapeshift.fit.reading import EDGE, FAINT, MISFIT, PATTERN, placed_by, signal_zero
+from shapeshift.fit.refine import State, moved, normal_equations
+from shapeshift.model.latents import Spread
+from shapeshift.model.likelihoods import SMALLEST
+from shapeshift.model.vae import PoseVAE
+
+if TYPE_CHECKING:
+    from shapeshift.data.conditions import Condition
+    from shapeshift.fit.base import PoseEstimator
+    from shapeshift.fit.estimators import SignalModel
+
+
+@final
+class Record(nn.Module):
+    """A named tuple some of whose fields are tensors, which are written down with the weights."""
+
+    def __init__(self, record: Any) -> None:
+        super().__init__()
+        self.kind, self.others = type(record), {}
+        for name, value in record._asdict().items():
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value.detach().clone())
+            else:
+                self.others[name] = value
+
+    def forward(self) -> Any:
+        return self.kind(**{n: self.others.get(n, getattr(self, n, None)) for n in self.kind._fields})
+
+
+@final
+class Scaling(nn.Module):
+    """Data (n, M) from data units to model units, in double precision as :mod:`shapeshift.data.preprocess`."""
+
+    def __init__(self, model: PoseEstimator) -> None:
+        super().__init__()
+        self.how = model.normalise
+        self.offset, self.gain = float(model.scaling_.offset), float(model.scaling_.gain)
+
+    def forward(self, data: Tensor) -> Tensor:
+        x = data.double()
+        middle, size = self.own(x)
+        x = (x - middle) / torch.where(size > 0, size, 1.0)
+        return ((x - self.offset) / self.gain).float()
+
+    def own(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``normalise`` takes off every row, and divides it by: (n, 1) each."""
+        zero = torch.zeros_like(x[:, :1])
+        if self.how == "max":
+            return zero, x.amax(1, keepdim=True)
+        if self.how == "area":
+            return zero, x.abs().mean(1, keepdim=True)
+        if self.how == "sd":
+            middle = x.mean(1, keepdim=True)
+            return middle, (x - middle).square().mean(1, keepdim=True).sqrt()
+        if self.how == "minmax":
+            low = x.amin(1, keepdim=True)
+            return low, x.amax(1, keepdim=True) - low
+        return zero, zero + 1
+
+
+@final
+class Numbers(nn.Module):
+    """What is given of every signal (n, c), brought to mean 0 and sd 1."""
+
+    def __init__(self, condition: Condition) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.tensor(condition.centre, dtype=torch.float64))
+        self.register_buffer("spread", torch.tensor(condition.spread, dtype=torch.float64))
+
+    centre: Tensor
+    spread: Tensor
+
+    def forward(self, condition: Tensor) -> Tensor:
+        return ((condition.double() - self.centre) / self.spread).float()
+
+
+def alone(vae: PoseVAE) -> PoseVAE:
+    """A copy of a network whose latents are told as it learned them, with nothing to be trained."""
+    vae = copy.deepcopy(vae).eval().requires_grad_(False)
+    vae.spread = Spread(vae.n_latent, 0)  # the identity, whatever is given
+    return vae
+
+
+def noise_and_contrast(x: Tensor) -> Tensor:
+    """Noise sd and contrast of signals (n, P): (n, 2), as :mod:`shapeshift.data.preprocess` has them."""
+    variance = (x - x.mean(1, keepdim=True)).square().mean(1)
+    if x.shape[1] < 5:
+        return torch.stack([0 * variance, variance.sqrt()], 1)
+    bend = torch.sort((x[:, 2:] - 2 * x[:, 1:-1] + x[:, :-2]).abs(), 1).values
+    half = bend.shape[1] // 2
+    middle = bend[:, half] if bend.shape[1] % 2 else 0.5 * (bend[:, half - 1] + bend[:, half])
+    noise = middle / (0.6745 * 6**0.5)
+    return torch.stack([noise, (variance - noise.square()).clamp_min(0).sqrt()], 1)
+
+
+def solved(a: Tensor, b: Tensor) -> Tensor:
+    """a^-1 b of positive definite a (n, d, d) and b (n, d, k), by elimination (Gauss, Jordan)."""
+    rows = torch.cat([a, b], 2).double()
+    d = a.shape[1]
+    for i in range(d):
+        own = rows[:, i : i + 1] / rows[:, i : i + 1, i : i + 1]
+        rest = rows - rows[:, :, i : i + 1] * own
+        rows = torch.cat([rest[:, :i], own, rest[:, i + 1 :]], 1)
+    return rows[:, :, d:].to(a.dtype)
+
+
+class Found(NamedTuple):
+    """theta (n, G + K + c), its covariance (n, d, d), the fitted values (n, P) and the variance of what they
+    leave over, relative to the assumed one (n,)."""
+
+    theta: Tensor
+    covariance: Tensor
+    values: Tensor
+    excess: Tensor
+
+
+def stepped(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, steps: int) -> State:
+    """Levenberg-Marquardt, ``steps`` steps of all signals alike, each taken where it explains better."""
+    state = normal_equations(vae, x, noise, theta)
+    damping = torch.full_like(state.loss, 1e-3)
+    for _ in range(steps):
+        diagonal = torch.diag_embed(torch.diagonal(state.hessian, dim1=1, dim2=2))
+        system = state.hessian + damping[:, None, None] * diagonal
+        step = solved(system, -state.gradient[..., None])[..., 0]
+        trial = normal_equations(vae, x, noise, moved(state.theta, step))
+        better = trial.loss < state.loss
+        pairs = zip(trial, state, strict=True)
+        state = State(*(torch.where(better.view(-1, *[1] * (t.ndim - 1)), t, s) for t, s in pairs))
+        damping = torch.where(better, damping * 0.1, damping * 10).clamp(1e-9, 1e6)
+    return state
+
+
+@final
+class SignalGraph(nn.Module):
+    """Signals (n, P) in data units -> shift, shift_sd (n,) in axis units, z, z_sd (n, K), trust (n,) bool.
+
+    Parameters
+    ----------
+    model : ShiftVAE
+        Fitted.
+    steps : int
+        Refining steps; 0 for the encoder alone.
+    """
+
+    filters: Tensor
+    outputs = ("shift", "shift_sd", "z", "z_sd", "trust")
+
+    def __init__(self, model: SignalModel, steps: int) -> None:
+        super().__init__()
+        fitted = model.fitted_
+        assert isinstance(fitted.bank.reach, int)
+        self.vae, self.steps, self.reach = alone(fitted.vae), steps, fitted.bank.reach
+        self.scaling, self.convention, self.half = Scaling(model), model.zero, model._axis.half
+        self.given = Numbers(model.condition_) if model.condition_ is not None else None
+        self.zero = Record(signal_zero(fitted))
+        moves = bool(self.vae.n_pose)
+        self.prior_sd = float(fitted.vae.prior_precision()[0].rsqrt()) if moves else 0.0
+        filters = matched_filters(fitted.vae, fitted.bank) if moves else torch.zeros(0)
+        self.register_buffer("filters", filters)
+
+    def forward(self, signals: Tensor, condition: Tensor | None = None) -> tuple[Tensor, ...]:
+        x = self.scaling(signals)
+        given = x[:, :0] if self.given is None or condition is None else self.given(condition)
+        noise = noise_and_contrast(x)
+        noise = noise if self.vae.nuisance is None else self.vae.nuisance.seen(x, noise)
+        found = self.found(x, noise, given)
+        g, k = self.vae.n_pose, self.vae.n_latent
+        shift, sd = self.placed(found)
+        z_sd = torch.diagonal(found.covariance[:, g:, g:], dim1=1, dim2=2).sqrt()
+        trust = ~self.doubted(x, noise, found) & torch.isfinite(signals).all(1)
+        return self.half * shift, self.half * sd, found.theta[:, g : g + k], z_sd, trust
+
+    def found(self, x: Tensor, noise: Tensor, given: Tensor) -> Found:
+        """What the encoder says, or what it comes to in a few steps."""
+        vae = self.vae
+        lag = best_lag(vae.likelihood.tamed(x), self.filters, self.reach) if vae.n_pose else 0 * given.sum(1)
+        q = vae.encode(x, lag.long(), given)
+        theta = q.theta(given)
+        if not self.steps:
+            spread = torch.diag_embed(torch.cat([q.pose_sd, q.z_sd], 1).square())
+            if not vae.likelihood.affine:
+                return Found(theta, spread, x, torch.ones_like(noise[:, 0]))
+            values = vae.fitted(x, vae.values(theta[:, : vae.n_pose], theta[:, vae.n_pose :]))
+            return Found(theta, spread, values, self.excess(x, values, noise))
+        state = stepped(vae, x, noise, theta, self.steps)
+        excess = self.excess(x, state.values, noise)
+        prior = torch.diag(vae.prior_precision())
+        hessian = (state.hessian - prior) / excess[:, None, None] + prior
+        unit = torch.eye(len(prior)).expand_as(hessian)
+        return Found(state.theta, solved(hessian, unit), state.values, excess)
+
+    def excess(self, x: Tensor, values: Tensor, noise: Tensor) -> Tensor:
+        """Variance of the residuals over the assumed one, (n,)."""
+        vae = self.vae
+        spent = vae.n_pose + vae.n_latent + (vae.nuisance.size if vae.nuisance else 0)
+        return vae.likelihood.excess(x, values, noise, spent)
+
+    def placed(self, found: Found) -> tuple[Tensor, Tensor]:
+        """Shifts relative to the zero, and their sd, (n,) each, canonical units."""
+        if not self.vae.n_pose:
+            return 0 * found.excess, 0 * found.excess
+        shapes = found.theta[:, self.vae.n_pose :]
+        zero = offset_of_rows(self.vae, self.convention, self.zero(), shapes)
+        at = placed_by(found.theta, found.covariance, *zero)
+        return at.shift, at.sd
+
+    def doubted(self, x: Tensor, noise: Tensor, found: Found) -> Tensor:
+        """What the flags `misfit`, `faint` and `edge` stand for, (n,) bool."""
+        doubt = (found.excess > MISFIT) | self.empty(x, noise, found)
+        if not self.vae.n_pose:
+            return doubt
+        sample, pose = self.vae.sample, found.theta[:, 0].abs()
+        prior_sd = max(self.prior_sd, sample)
+        edge = (pose > EDGE * prior_sd) | (pose > (self.reach - 1) * sample)
+        return doubt | edge | (found.covariance[:, 0, 0].sqrt() > FAINT * prior_sd)
+
+    def empty(self, x: Tensor, noise: Tensor, found: Found) -> Tensor:
+        """Signals (n, P) with no more power than noise may have, which a constant explains as well."""
+        vae = self.vae
+        variance = noise[:, 0].square() + SMALLEST**2
+        weak = noise[:, 1].square() <= EMPTY * (2 / x.shape[1]) ** 0.5 * variance
+        if not vae.likelihood.affine:
+            return weak
+        flat = vae.nuisance is not None and len(vae.nuisance.basis) > 0
+        level = 0 * x if flat else x.mean(1, keepdim=True).expand_as(x)
+        left = (x - vae.fitted(x, level)).square().sum(1) - (x - found.values).square().sum(1)
+        told = 0.5 * left / vae.likelihood.rough_sd(x, noise).square()
+        return weak & (told / found.excess < PATTERN)
