@@ -1,25 +1,28 @@
-"""A fitted model of signals as one function of tensors, which a small board can run.
+"""A fitted model as one function of tensors, which a small board can run.
 
 The same computation as :mod:`shapeshift.fit.glance`, of as many signals as there are, with data units on one
-side and axis units on the other; and, where asked for, a few steps of :mod:`shapeshift.fit.refine` of all
-signals alike. Nothing in it depends on the data's values but through tensors, so that it can be written down
-as a graph.
+side and axis units on the other; of signals, where asked for, also a few steps of
+:mod:`shapeshift.fit.refine`, of all alike. Nothing in it depends on values but through tensors, so that it can
+be written down as a graph.
 """
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 from shapeshift.fit.choose import EMPTY
-from shapeshift.fit.gauge import offset_of_rows
+from shapeshift.fit.gauge import LANDMARKS
 from shapeshift.fit.glance import best_lag, matched_filters
 from shapeshift.fit.reading import EDGE, FAINT, MISFIT, PATTERN, placed_by, signal_zero
 from shapeshift.fit.refine import State, moved, normal_equations
-from shapeshift.model.latents import Spread
+from shapeshift.model.latents import Factors, Spread
 from shapeshift.model.likelihoods import SMALLEST
 from shapeshift.model.vae import PoseVAE
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from shapeshift.data.conditions import Condition
     from shapeshift.fit.base import PoseEstimator
     from shapeshift.fit.estimators import SignalModel
+
+STEP = 0.03  # of a latent, for differences
 
 
 @final
@@ -123,6 +128,14 @@ def solved(a: Tensor, b: Tensor) -> Tensor:
     return rows[:, :, d:].to(a.dtype)
 
 
+def differences(function: Callable[[Tensor], Tensor], z: Tensor, over: int) -> tuple[Tensor, Tensor]:
+    """f(z) (n, ...) and its derivatives (n, over, ...) by the first columns of z, by central differences."""
+    steps = STEP * torch.eye(z.shape[1], dtype=z.dtype)[:over]
+    at = torch.cat([0 * steps[:1], steps, -steps])[:, None] + z
+    values = function(at.flatten(0, 1)).unflatten(0, (1 + 2 * over, -1))
+    return values[0], ((values[1 : 1 + over] - values[1 + over :]) / (2 * STEP)).transpose(0, 1)
+
+
 class Found(NamedTuple):
     """theta (n, G + K + c), its covariance (n, d, d), the fitted values (n, P) and the variance of what they
     leave over, relative to the assumed one (n,)."""
@@ -149,61 +162,67 @@ def stepped(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, steps: int) -
     return state
 
 
-@final
-class SignalGraph(nn.Module):
-    """Signals (n, P) in data units -> shift, shift_sd (n,) in axis units, z, z_sd (n, K), trust (n,) bool.
+class PoseGraph(nn.Module, ABC):
+    """Data (n, ...) in data units -> what :attr:`outputs` names, the last of it ``trust`` (n,) bool.
 
     Parameters
     ----------
-    model : ShiftVAE
+    model : PoseEstimator
         Fitted.
     steps : int
         Refining steps; 0 for the encoder alone.
     """
 
-    filters: Tensor
-    outputs = ("shift", "shift_sd", "z", "z_sd", "trust")
+    outputs: tuple[str, ...]
 
-    def __init__(self, model: SignalModel, steps: int) -> None:
+    def __init__(self, model: PoseEstimator, steps: int = 0) -> None:
         super().__init__()
-        fitted = model.fitted_
-        assert isinstance(fitted.bank.reach, int)
-        self.vae, self.steps, self.reach = alone(fitted.vae), steps, fitted.bank.reach
-        self.scaling, self.convention, self.half = Scaling(model), model.zero, model._axis.half
+        self.vae, self.steps = alone(model.fitted_.vae), steps
+        self.scaling = Scaling(model)
         self.given = Numbers(model.condition_) if model.condition_ is not None else None
-        self.zero = Record(signal_zero(fitted))
-        moves = bool(self.vae.n_pose)
-        self.prior_sd = float(fitted.vae.prior_precision()[0].rsqrt()) if moves else 0.0
-        filters = matched_filters(fitted.vae, fitted.bank) if moves else torch.zeros(0)
-        self.register_buffer("filters", filters)
+
+    @abstractmethod
+    def glance(self, x: Tensor, given: Tensor) -> Factors:
+        """What the encoder says of data (n, M), model units."""
+
+    @abstractmethod
+    def told(self, found: Found) -> tuple[Tensor, ...]:
+        """Poses and their sds, as :attr:`outputs` names them."""
+
+    @abstractmethod
+    def edge(self, found: Found) -> Tensor:
+        """Which poses lie at the edge of what is searched, or are not determined: (n,) bool."""
 
     def forward(self, signals: Tensor, condition: Tensor | None = None) -> tuple[Tensor, ...]:
-        x = self.scaling(signals)
+        data = signals.flatten(1)
+        x = self.scaling(data)
         given = x[:, :0] if self.given is None or condition is None else self.given(condition)
         noise = noise_and_contrast(x)
         noise = noise if self.vae.nuisance is None else self.vae.nuisance.seen(x, noise)
         found = self.found(x, noise, given)
         g, k = self.vae.n_pose, self.vae.n_latent
-        shift, sd = self.placed(found)
         z_sd = torch.diagonal(found.covariance[:, g:, g:], dim1=1, dim2=2).sqrt()
-        trust = ~self.doubted(x, noise, found) & torch.isfinite(signals).all(1)
-        return self.half * shift, self.half * sd, found.theta[:, g : g + k], z_sd, trust
+        doubt = (found.excess > MISFIT) | self.empty(x, noise, found)
+        doubt = doubt | self.edge(found) if g else doubt
+        trust = ~doubt & torch.isfinite(data).all(1)
+        return *self.told(found), found.theta[:, g : g + k], z_sd, trust
 
     def found(self, x: Tensor, noise: Tensor, given: Tensor) -> Found:
         """What the encoder says, or what it comes to in a few steps."""
-        vae = self.vae
-        lag = best_lag(vae.likelihood.tamed(x), self.filters, self.reach) if vae.n_pose else 0 * given.sum(1)
-        q = vae.encode(x, lag.long(), given)
-        theta = q.theta(given)
-        if not self.steps:
-            spread = torch.diag_embed(torch.cat([q.pose_sd, q.z_sd], 1).square())
-            if not vae.likelihood.affine:
-                return Found(theta, spread, x, torch.ones_like(noise[:, 0]))
-            values = vae.fitted(x, vae.values(theta[:, : vae.n_pose], theta[:, vae.n_pose :]))
-            return Found(theta, spread, values, self.excess(x, values, noise))
-        state = stepped(vae, x, noise, theta, self.steps)
+        vae, q = self.vae, self.glance(x, given)
+        theta, g = q.theta(given), vae.n_pose
+        if self.steps:
+            return self.refined(stepped(vae, x, noise, theta, self.steps), x, noise)
+        spread = torch.diag_embed(torch.cat([q.pose_sd, q.z_sd], 1).square())
+        if not vae.likelihood.affine:  # noise that is not free tells nothing of a misfit
+            return Found(theta, spread, x, torch.ones_like(noise[:, 0]))
+        values = vae.fitted(x, vae.values(theta[:, :g], theta[:, g:]))
+        return Found(theta, spread, values, self.excess(x, values, noise))
+
+    def refined(self, state: State, x: Tensor, noise: Tensor) -> Found:
+        """Laplace's covariance with the noise that the residuals show."""
         excess = self.excess(x, state.values, noise)
-        prior = torch.diag(vae.prior_precision())
+        prior = torch.diag(self.vae.prior_precision())
         hessian = (state.hessian - prior) / excess[:, None, None] + prior
         unit = torch.eye(len(prior)).expand_as(hessian)
         return Found(state.theta, solved(hessian, unit), state.values, excess)
@@ -214,27 +233,8 @@ class SignalGraph(nn.Module):
         spent = vae.n_pose + vae.n_latent + (vae.nuisance.size if vae.nuisance else 0)
         return vae.likelihood.excess(x, values, noise, spent)
 
-    def placed(self, found: Found) -> tuple[Tensor, Tensor]:
-        """Shifts relative to the zero, and their sd, (n,) each, canonical units."""
-        if not self.vae.n_pose:
-            return 0 * found.excess, 0 * found.excess
-        shapes = found.theta[:, self.vae.n_pose :]
-        zero = offset_of_rows(self.vae, self.convention, self.zero(), shapes)
-        at = placed_by(found.theta, found.covariance, *zero)
-        return at.shift, at.sd
-
-    def doubted(self, x: Tensor, noise: Tensor, found: Found) -> Tensor:
-        """What the flags `misfit`, `faint` and `edge` stand for, (n,) bool."""
-        doubt = (found.excess > MISFIT) | self.empty(x, noise, found)
-        if not self.vae.n_pose:
-            return doubt
-        sample, pose = self.vae.sample, found.theta[:, 0].abs()
-        prior_sd = max(self.prior_sd, sample)
-        edge = (pose > EDGE * prior_sd) | (pose > (self.reach - 1) * sample)
-        return doubt | edge | (found.covariance[:, 0, 0].sqrt() > FAINT * prior_sd)
-
     def empty(self, x: Tensor, noise: Tensor, found: Found) -> Tensor:
-        """Signals (n, P) with no more power than noise may have, which a constant explains as well."""
+        """Data (n, M) with no more power than noise may have, which a constant explains about as well."""
         vae = self.vae
         variance = noise[:, 0].square() + SMALLEST**2
         weak = noise[:, 1].square() <= EMPTY * (2 / x.shape[1]) ** 0.5 * variance
@@ -243,5 +243,48 @@ class SignalGraph(nn.Module):
         flat = vae.nuisance is not None and len(vae.nuisance.basis) > 0
         level = 0 * x if flat else x.mean(1, keepdim=True).expand_as(x)
         left = (x - vae.fitted(x, level)).square().sum(1) - (x - found.values).square().sum(1)
-        told = 0.5 * left / vae.likelihood.rough_sd(x, noise).square()
-        return weak & (told / found.excess < PATTERN)
+        gained = 0.5 * left / vae.likelihood.rough_sd(x, noise).square()
+        return weak & (gained / found.excess < PATTERN)
+
+
+@final
+class SignalGraph(PoseGraph):
+    """Signals (n, P) -> shift, shift_sd (n,) in axis units, z, z_sd (n, K), trust."""
+
+    outputs = ("shift", "shift_sd", "z", "z_sd", "trust")
+    filters: Tensor
+
+    def __init__(self, model: SignalModel, steps: int = 0) -> None:
+        super().__init__(model, steps)
+        fitted = model.fitted_
+        assert isinstance(fitted.bank.reach, int)
+        self.convention, self.half, self.reach = model.zero, model._axis.half, fitted.bank.reach
+        self.zero = Record(signal_zero(fitted))
+        moves = bool(self.vae.n_pose)
+        self.prior_sd = float(fitted.vae.prior_precision()[0].rsqrt()) if moves else 0.0
+        filters = matched_filters(fitted.vae, fitted.bank) if moves else torch.zeros(0)
+        self.register_buffer("filters", filters)
+
+    def glance(self, x: Tensor, given: Tensor) -> Factors:
+        vae = self.vae
+        tame = vae.likelihood.tamed(x)
+        lag = best_lag(tame, self.filters, self.reach) if vae.n_pose else (0 * x[:, 0]).long()
+        return vae.encode(x, lag, given)
+
+    def told(self, found: Found) -> tuple[Tensor, ...]:
+        g, k = self.vae.n_pose, self.vae.n_latent
+        if not g:
+            return 0 * found.excess, 0 * found.excess
+        shapes = found.theta[:, g:]
+        if self.convention == "reference":
+            delta, slope = self.zero()(shapes)
+        else:
+            delta, slope = differences(partial(LANDMARKS[self.convention], self.vae), shapes, k)
+        at = placed_by(found.theta, found.covariance, delta, slope[:, :k])
+        return self.half * at.shift, self.half * at.sd
+
+    def edge(self, found: Found) -> Tensor:
+        sample, pose = self.vae.sample, found.theta[:, 0].abs()
+        prior_sd = max(self.prior_sd, sample)
+        edge = (pose > EDGE * prior_sd) | (pose > (self.reach - 1) * sample)
+        return edge | (found.covariance[:, 0, 0].sqrt() > FAINT * prior_sd)

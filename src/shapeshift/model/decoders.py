@@ -142,7 +142,7 @@ class Template(Decoder):
         Everything before the last product is as narrow as the network, not as long as a signal.
         """
         free = self.n_latent
-        unit = torch.eye(z.shape[1], dtype=z.dtype)[:free].expand(len(z), -1, -1)
+        unit = torch.eye(z.shape[1], dtype=z.dtype)[:free].expand(z.shape[0], -1, -1)
         h, d = z, unit
         *hidden, last = self.network
         for layer in hidden:
@@ -153,7 +153,7 @@ class Template(Decoder):
                 h = h * s
                 d = d * (s + h * (1 - s))[:, None]
         assert isinstance(last, nn.Linear)
-        ones = z.new_ones(len(z), 1)
+        ones = z.new_ones(z.shape[0], 1)
         parts, slopes = [h, z, ones], [d, unit, 0 * ones[:, None].expand(-1, free, 1)]
         rows = [last.weight.T, self.linear, (self.base - self.floor + last.bias)[None]]
         if self.own is not None:
