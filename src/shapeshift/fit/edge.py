@@ -2,8 +2,8 @@
 
 The same computation as :mod:`shapeshift.fit.glance`, of as many signals as there are, with data units on one
 side and axis units on the other; of signals, where asked for, also a few steps of
-:mod:`shapeshift.fit.refine`, of all alike. Nothing in it depends on values but through tensors, so that it can
-be written down as a graph.
+:mod:`shapeshift.fit.refine`, of all alike. Nothing in it depends on values but through tensors, so that it
+can be written down as a graph.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Record(nn.Module):
 
 @final
 class Scaling(nn.Module):
-    """Data (n, M) from data units to model units, in double precision as :mod:`shapeshift.data.preprocess`."""
+    """Data (n, M) from data units to model units, in double precision: normalised, then scaled."""
 
     def __init__(self, model: PoseEstimator) -> None:
         super().__init__()
@@ -258,7 +258,7 @@ class SignalGraph(PoseGraph):
         super().__init__(model, steps)
         fitted = model.fitted_
         assert isinstance(fitted.bank.reach, int)
-        self.convention, self.half, self.reach = model.zero, model._axis.half, fitted.bank.reach
+        self.convention, self.unit, self.reach = model.zero, model._axis.half, fitted.bank.reach
         self.zero = Record(signal_zero(fitted))
         moves = bool(self.vae.n_pose)
         self.prior_sd = float(fitted.vae.prior_precision()[0].rsqrt()) if moves else 0.0
@@ -281,7 +281,7 @@ class SignalGraph(PoseGraph):
         else:
             delta, slope = differences(partial(LANDMARKS[self.convention], self.vae), shapes, k)
         at = placed_by(found.theta, found.covariance, delta, slope[:, :k])
-        return self.half * at.shift, self.half * at.sd
+        return self.unit * at.shift, self.unit * at.sd
 
     def edge(self, found: Found) -> Tensor:
         sample, pose = self.vae.sample, found.theta[:, 0].abs()

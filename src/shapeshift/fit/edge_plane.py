@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -12,7 +13,10 @@ from shapeshift.fit.edge import Found, PoseGraph, Record, alone, differences
 from shapeshift.fit.gauge_plane import PlaneZero, raw_reading, relative
 from shapeshift.fit.poses import places_of, pose_table
 from shapeshift.fit.reading_plane import DEGREES
+from shapeshift.model.decoders import dense_with_slopes
 from shapeshift.model.latents import Factors
+from shapeshift.model.outputs import FreePoints
+from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import parts_of
 
 if TYPE_CHECKING:
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
 class ImageGraph(PoseGraph):
     """Images (n, h, w) or (n, c, h, w) -> the pose and its sds, z, z_sd (n, K), trust.
 
-    Of the pose what may move: rotation (n,) in degrees, scale (n,), shift (n, 2) in axis units along the rows'
-    axis and the columns' axis.
+    Of the pose what may move: rotation (n,) in degrees, scale (n,), shift (n, 2) in axis units, along
+    the rows' axis and the columns' axis.
     """
 
     places: Tensor
@@ -35,8 +39,13 @@ class ImageGraph(PoseGraph):
         fitted, vae = model.fitted_, model.fitted_.vae
         assert isinstance(fitted.bank.reach, Reach)
         assert isinstance(fitted.reference, PlaneZero)
-        self.zero, self.limit = Record(fitted.reference), fitted.bank.reach
-        self.half, self.signs = model.raster_.half, model.raster_.signs
+        reach, margin = fitted.bank.reach, 0.5 * vae.sample
+        full_turn = {w.name for w in vae.named_warps if bool(torch.isinf(w.bound).any())} & {"rotation"}
+        self.limits = [
+            inf if w.name in full_turn else getattr(reach, w.name) - margin for w in vae.named_warps
+        ]
+        self.zero = Record(fitted.reference)
+        self.unit, self.signs = model.raster_.half, model.raster_.signs
         names = [name for w in vae.named_warps for name in (w.name, f"{w.name}_sd")]
         self.outputs = (*names, "z", "z_sd", "trust")
         if vae.n_pose:
@@ -67,22 +76,20 @@ class ImageGraph(PoseGraph):
             elif warp.name == "scale":
                 told += [value[:, 0].exp(), value[:, 0].exp() * sd[:, 0]]
             else:
-                told += [value * (self.half * torch.tensor(self.signs)), sd * self.half]
+                told += [value * (self.unit * torch.tensor(self.signs)), sd * self.unit]
         return tuple(told)
 
     def edge(self, found: Found) -> Tensor:
-        edge = found.excess < 0
-        for warp, part in parts_of(self.vae.named_warps, found.theta[:, : self.vae.n_pose]):
-            if warp.name != "rotation" or bool(torch.isfinite(warp.bound).all()):
-                edge = edge | (part.abs() > getattr(self.limit, warp.name) - 0.5 * self.vae.sample).any(1)
-        return edge
+        parts = parts_of(self.vae.named_warps, found.theta[:, : self.vae.n_pose])
+        beyond = [part.abs().amax(1) - limit for (_, part), limit in zip(parts, self.limits, strict=True)]
+        return torch.stack(beyond).amax(0) > 0
 
 
 @final
 class PairGraph(nn.Module):
     """x (n, ...) -> the mean and sd (n, ...) of its y, in the units of the Y of the fit."""
 
-    outputs = ("mean", "sd")
+    outputs = ("y", "y_sd")
     centre: Tensor
     noise: Tensor
 
@@ -104,11 +111,14 @@ class PairGraph(nn.Module):
         spread = among + torch.stack(within).mean(0) / k
         sd = self.gain * (self.noise + self.b * spread.double()).sqrt()
         mean = middle.double() * self.gain + self.centre
-        return mean.float().unflatten(1, self.shape), sd.float().unflatten(1, self.shape)
+        return mean.float().reshape(-1, *self.shape), sd.float().reshape(-1, *self.shape)
 
     @staticmethod
     def one(vae: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         """f(E[z]), and to first order its variance."""
-        q = vae.encode(x, x[:, :0], None)  # type: ignore[operator]
-        values, slopes = differences(vae.decoder.network, q.z, q.z.shape[1])  # type: ignore[union-attr]
+        assert isinstance(vae, PoseVAE)
+        assert isinstance(vae.decoder, FreePoints)
+        q = vae.encode(x, vae.frame.nowhere(x.shape[0], 0))
+        unit = torch.eye(vae.n_latent).repeat(x.shape[0], 1, 1)
+        values, slopes = dense_with_slopes(vae.decoder.network, q.z, unit)
         return values, (slopes * q.z_sd[..., None]).square().sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from shapeshift.data import preprocess
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
+from shapeshift.fit.export import check_place, signal_graph, write
 from shapeshift.fit.gauge import sentence
 from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
 from shapeshift.fit.options import check_choices, design_of
@@ -155,6 +157,43 @@ class SignalModel(PoseEstimator):
         With ``normalise``, amplitudes are those of normalised signals.
         """
         return self._generated(z, condition, shift)
+
+    def export(self, path: str | os.PathLike[str], *, steps: int = 0, force: bool = False) -> None:
+        """Write the fitted model to one ONNX file, which onnxruntime runs without PyTorch and shapeshift.
+
+        Input: ``signals`` (n, length) float32 in the units of the data, in the order of ``axis_``;
+        ``condition`` (n, c) where the model was fitted with numbers. Outputs: ``shift`` and ``shift_sd`` (n,)
+        in axis units, ``z`` and ``z_sd`` (n, n_latent), ``trust`` (n,) of bool. Axis, units, zero and what
+        ``trust`` means stand in the file's metadata. Needs the extra ``edge``.
+
+        Parameters
+        ----------
+        path : path
+        steps : int
+            0 for what ``posterior(X, refine=False)`` says; more for so many refining steps, which bring error
+            and error bars near to those of ``posterior(X)``. Two are nearly all of it.
+        force : bool
+            Replace a file that exists.
+
+        Raises
+        ------
+        ShapeshiftError
+            Packages are missing, the place is taken, or a graph cannot hold the model: classes, labels, own
+            networks.
+
+        Examples
+        --------
+        >>> import os, tempfile, shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=0)
+        >>> model = ss.ShiftVAE(epochs=2).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.export(os.path.join(folder, "model.onnx"))
+        ...     os.listdir(folder)
+        ['model.onnx']
+        """
+        check_is_fitted(self, "fitted_")
+        self._check()
+        write(check_place(path, force=force), signal_graph(self, steps))
 
     def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
         """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.

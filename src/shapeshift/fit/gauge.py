@@ -246,9 +246,7 @@ def offset(vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor
     return delta, gradient
 
 
-def _offset(
-    vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor
-) -> tuple[Tensor, Tensor]:
+def _offset(vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor) -> tuple[Tensor, Tensor]:
     """The same of all rows at once."""
     if zero == "reference":
         delta, gradient = reference(z)

@@ -25,6 +25,7 @@ from shapeshift.data.pairs import as_pairs, in_kind, is_named, rows_of
 from shapeshift.data.preprocess import Affine, whole_set
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint
+from shapeshift.fit.export import check_place, pair_graph, write
 from shapeshift.fit.held_out import calibrated
 from shapeshift.fit.options import plain
 from shapeshift.fit.progress import Progress
@@ -270,6 +271,14 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
         check_is_fitted(self, "starts_")
         checkpoint.write(path, *described(self))
+
+    def export(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write :meth:`predict` to one ONNX file, as :meth:`ShiftVAE.export <shapeshift.ShiftVAE.export>`.
+
+        Input: ``x`` (n, ...) float32 as the X of the fit; outputs: ``y`` and ``y_sd`` (n, ...) as its Y.
+        """
+        check_is_fitted(self, "starts_")
+        write(check_place(path, force=force), pair_graph(self))
 
     @property
     def history_(self) -> tuple[History, ...]:
