@@ -36,7 +36,7 @@ def dense(sizes: list[int]) -> nn.Sequential:
 
 
 def dense_with_slopes(layers: Iterable[nn.Module], h: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs (B, Q) of dense layers at h (B, P), and their derivatives (B, K, Q) from those of h, d (B, K, P)."""
+    """Outputs of dense layers at h (B, P), and their derivatives from those of h, d (B, K, P)."""
     for layer in layers:
         if isinstance(layer, nn.Linear):
             h, d = layer(h), d @ layer.weight.T
