@@ -154,6 +154,7 @@ def stepped(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, steps: int) -
         diagonal = torch.diag_embed(torch.diagonal(state.hessian, dim1=1, dim2=2))
         system = state.hessian + damping[:, None, None] * diagonal
         step = solved(system, -state.gradient[..., None])[..., 0]
+        step = torch.where(torch.isfinite(step), step, 0.0)
         trial = normal_equations(vae, x, noise, moved(state.theta, step))
         better = trial.loss < state.loss
         pairs = zip(trial, state, strict=True)
@@ -195,22 +196,27 @@ class PoseGraph(nn.Module, ABC):
 
     def forward(self, signals: Tensor, condition: Tensor | None = None) -> tuple[Tensor, ...]:
         data = signals.flatten(1)
-        x = self.scaling(data)
+        finite = torch.isfinite(data).all(1)
+        x = self.scaling(torch.where(finite[:, None], data, 0.0))
         given = x[:, :0] if self.given is None or condition is None else self.given(condition)
+        q = self.glance(x, given)
+        theta = q.theta(given)
+        finite = finite & torch.isfinite(theta).all(1)
+        theta = torch.where(finite[:, None], theta, 0.0)  # so that one bad signal does not stop the others
         noise = noise_and_contrast(x)
         noise = noise if self.vae.nuisance is None else self.vae.nuisance.seen(x, noise)
-        found = self.found(x, noise, given)
+        found = self.found(x, noise, q, theta)
         g, k = self.vae.n_pose, self.vae.n_latent
         z_sd = torch.diagonal(found.covariance[:, g:, g:], dim1=1, dim2=2).sqrt()
         doubt = (found.excess > MISFIT) | self.empty(x, noise, found)
         doubt = doubt | self.edge(found) if g else doubt
-        trust = ~doubt & torch.isfinite(data).all(1)
-        return *self.told(found), found.theta[:, g : g + k], z_sd, trust
+        numbers = (*self.told(found), found.theta[:, g : g + k], z_sd)
+        told = (torch.where(finite.view(-1, *[1] * (t.ndim - 1)), t, torch.nan) for t in numbers)
+        return *told, finite & ~doubt
 
-    def found(self, x: Tensor, noise: Tensor, given: Tensor) -> Found:
+    def found(self, x: Tensor, noise: Tensor, q: Factors, theta: Tensor) -> Found:
         """What the encoder says, or what it comes to in a few steps."""
-        vae, q = self.vae, self.glance(x, given)
-        theta, g = q.theta(given), vae.n_pose
+        vae, g = self.vae, self.vae.n_pose
         if self.steps:
             return self.refined(stepped(vae, x, noise, theta, self.steps), x, noise)
         spread = torch.diag_embed(torch.cat([q.pose_sd, q.z_sd], 1).square())
