@@ -111,11 +111,11 @@ def spread_out(y: Tensor, size: int) -> Tensor:
 
 def centroid(vae: PoseVAE, z: Tensor, power: int = 2) -> Tensor:
     """Centroid of the deviation from the median to a power, of signals at shift 0: (n,)."""
-    at = z.new_zeros(len(z))
+    at = z.new_zeros(z.shape[0])
     for _ in range(TURNS):  # in the middle of the window, what the window cuts off does not matter
         signal = vae.expected(vae.values(-at[:, None], z))
-        energy = (signal - signal.median(1, keepdim=True).values).abs() ** power
-        at = at + (energy * vae.grid[:, 0]).sum(1) / energy.sum(1).clamp_min(1e-12)
+        energy = (signal - signal.median(1, keepdim=True).values).abs().double() ** power
+        at = at + ((energy * vae.grid[:, 0]).sum(1) / energy.sum(1).clamp_min(1e-12)).to(z.dtype)
     return at
 
 
@@ -155,7 +155,10 @@ def _vertex(curve: Tensor, top: Tensor) -> Tensor:
 
 
 def _at_rest(vae: PoseVAE, z: Tensor) -> Tensor:
-    return vae.expected(vae.values(z.new_zeros(len(z), vae.n_pose), z))
+    return vae.expected(vae.values(z.new_zeros(z.shape[0], vae.n_pose), z))
+
+
+LANDMARKS = {"peak": peak, "centroid": centroid}
 
 
 @torch.no_grad()
@@ -239,15 +242,17 @@ def _wanted_gradient(vae: PoseVAE, theta: Tensor, over: int) -> tuple[Tensor, Te
 def offset(vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor) -> tuple[Tensor, Tensor]:
     """delta of z (n, K + c), (n,), and its gradient by the latents (n, K), canonical units, under the named
     convention."""
-    landmark = partial(peak if zero == "peak" else centroid, vae)
+    delta, gradient = in_chunks(partial(_offset, vae, zero, reference), z)
+    return delta, gradient
 
-    def of(z: Tensor) -> tuple[Tensor, Tensor]:
-        if zero == "reference":
-            return reference(z)
-        values, slopes = with_slopes(landmark, z)
-        return values, slopes.T
 
-    delta, gradient = in_chunks(of, z)
+def _offset(vae: PoseVAE, zero: str, reference: Reference | References, z: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of all rows at once."""
+    if zero == "reference":
+        delta, gradient = reference(z)
+    else:
+        delta, slopes = with_slopes(partial(LANDMARKS[zero], vae), z)
+        gradient = slopes.T
     return delta, gradient[:, : vae.n_latent]
 
 

@@ -37,15 +37,12 @@ def glance(vae: PoseVAE, bank: Bank, x: Tensor, given: Tensor | None = None) -> 
         return _glance_on_plane(vae, bank, x, given)
     assert isinstance(bank.reach, int)
     reach = bank.reach
-    filters = matched_filters(vae, bank) if vae.n_pose else None
+    filters = matched_filters(vae, bank).double() if vae.n_pose else None
 
     def encode(x: Tensor, given: Tensor) -> Factors:
         if filters is None:
             return vae.encode(x, torch.zeros(len(x), dtype=torch.long), given)
-        explained = (
-            (bridged(vae.likelihood.tamed(x)) @ filters).unflatten(1, (-1, 2 * reach + 1)).square().sum(1)
-        )
-        return vae.encode(x, explained.argmax(1) - reach, given)
+        return vae.encode(x, best_lag(bridged(vae.likelihood.tamed(x)), filters, reach), given)
 
     return Factors(*in_chunks(encode, x, given))
 
@@ -63,6 +60,15 @@ def _glance_on_plane(vae: PoseVAE, bank: Bank, x: Tensor, given: Tensor) -> Fact
         return vae.encode(x, places[best.flatten(1).argmax(1)], given)
 
     return Factors(*in_chunks(encode, x, given))
+
+
+def best_lag(x: Tensor, filters: Tensor, reach: int) -> Tensor:
+    """Lag (n,) at which the filters explain most of x (n, P).
+
+    In double precision: at a flat maximum two neighbours explain nearly the same, and rounding would choose.
+    """
+    products = (x.double() @ filters.double()).unflatten(1, (-1, 2 * reach + 1))
+    return products.square().sum(1).argmax(1) - reach
 
 
 def matched_filters(vae: PoseVAE, bank: Bank) -> Tensor:

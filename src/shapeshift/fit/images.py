@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data.images import Raster, axis_from, axis_told
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.empty import empty_plane
+from shapeshift.fit.export import check_place, image_graph, write
 from shapeshift.fit.gauge_plane import plane_sentence
 from shapeshift.fit.glance import glance
 from shapeshift.fit.intake import scaled, taken_images, tensors, units
@@ -176,6 +179,29 @@ class ImageModel(PoseEstimator):
         channels, rows, columns = self.raster_.shape
         images = self._generated(z, condition, rotation, shift, scale).reshape(-1, channels, rows, columns)
         return images[:, 0] if channels == 1 else images
+
+    def export(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write the fitted model to one ONNX file: ``posterior(X, refine=False)``, as
+        :meth:`ShiftVAE.export <shapeshift.ShiftVAE.export>`.
+
+        Input: ``images`` (n, h, w) or (n, c, h, w) float32. Outputs, of what may move: ``rotation`` (n,) in
+        degrees, ``scale`` (n,), ``shift`` (n, 2) in axis units, each with its ``_sd``; ``z``, ``z_sd``,
+        ``trust``.
+
+        Parameters
+        ----------
+        path : path
+        force : bool
+            Replace a file that exists.
+
+        Raises
+        ------
+        ShapeshiftError
+            As there.
+        """
+        check_is_fitted(self, "fitted_")
+        self._check()
+        write(check_place(path, force=force), image_graph(self))
 
     def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
         """Images at pose 0 over the latent plane: DataArray (z2, z1, ..., row, column), or (z1, ...).

@@ -13,11 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.base import PoseEstimator
-from shapeshift.fit.estimators import SignalModel
 from shapeshift.fit.images import ImageModel
 from shapeshift.fit.journal import Kept
 from shapeshift.fit.labels import Kinds
 from shapeshift.fit.property import Property
+from shapeshift.fit.signals import SignalModel
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -50,7 +50,7 @@ class Cells(NamedTuple):
 
     def of(self, x: Tensor) -> Tensor:
         """Means over the cells of images (n, M): (n, channels, rows, columns)."""
-        images = x.reshape(len(x), self.channels, self.rows, self.columns)
+        images = x.reshape(-1, self.channels, self.rows, self.columns)
         (rows, columns), s = self.shape, self.side
         top, left = (self.rows - rows * s) // 2, (self.columns - columns * s) // 2
         return F.avg_pool2d(images[..., top : top + rows * s, left : left + columns * s], s)
@@ -113,7 +113,7 @@ class PoseTable(NamedTuple):
         cells = self.cells.of(x)
         cells = cells - cells.mean((1, 2, 3), keepdim=True) if self.centred else cells
         products = self.products(cells)
-        best = torch.full((len(x), len(self.poses), len(self.lags)), -torch.inf)
+        best = torch.full((x.shape[0], len(self.poses), len(self.lags)), -torch.inf)
         which = torch.zeros(best.shape, dtype=torch.uint8)
         for k, (mix, energy) in enumerate(zip(self.mix, self.energy, strict=True)):
             product = mix @ products  # (n, T, L)

@@ -67,7 +67,11 @@ def placed(fitted: Fitted, zero: str, theta: Tensor, covariance: Tensor) -> Plac
     vae, g = fitted.vae, fitted.vae.n_pose
     if not g:
         return Placed(*[theta.new_zeros(len(theta))] * 3)
-    delta, slope = offset(vae, zero, signal_zero(fitted), theta[:, g:])
+    return placed_by(theta, covariance, *offset(vae, zero, signal_zero(fitted), theta[:, g:]))
+
+
+def placed_by(theta: Tensor, covariance: Tensor, delta: Tensor, slope: Tensor) -> Placed:
+    """The same by the zero of every signal (n,) and its slope along the shape (n, K)."""
     along = torch.cat([torch.ones_like(delta)[:, None], slope], 1)
     sd = torch.einsum("ni,nij,nj->n", along, covariance, along).sqrt()
     return Placed(theta[:, 0] + delta, sd, delta)

@@ -86,7 +86,7 @@ def refine(
         rows = torch.nonzero(~settled)[:, 0]
         if not len(rows):
             break
-        trial = _evaluate(vae, x[rows], noise[rows], _moved(state.theta[rows], step[rows]))
+        trial = _evaluate(vae, x[rows], noise[rows], moved(state.theta[rows], step[rows]))
         taken = trial.loss < state.loss[rows]
         for kept, new in zip(state, trial, strict=True):
             kept[rows[taken]] = new[taken]
@@ -94,7 +94,10 @@ def refine(
     return Refined(state.theta, state.hessian, state.loss, state.values, settled)
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
+    """theta (n, G + K + c) and, there, the fitted values (n, P), the Gauss-Newton Hessian (n, d, d), the
+    gradient (n, d) and the joint loss (n,)."""
+
     theta: Tensor
     values: Tensor
     hessian: Tensor
@@ -120,11 +123,11 @@ def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor, most:
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
-def _evaluate(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> _State:
-    return _State(*in_chunks(lambda *part: _normal_equations(vae, *part), x, noise, theta))
+def _evaluate(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> State:
+    return State(*in_chunks(lambda *part: normal_equations(vae, *part), x, noise, theta))
 
 
-def _normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> _State:
+def normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> State:
     """Values, Gauss-Newton Hessian, gradient and joint loss at theta."""
     precision = vae.prior_precision()
     values, jacobian = vae.fitted_and_jacobian(x, theta)
@@ -133,15 +136,15 @@ def _normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> 
     hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     score = vae.likelihood.score(x, values, noise)
     gradient = theta[:, : len(precision)] * precision - (jacobian @ score[..., None])[..., 0]
-    return _State(theta, values, hessian, gradient, _joint(vae, x, noise, theta, values))
+    return State(theta, values, hessian, gradient, _joint(vae, x, noise, theta, values))
 
 
-def _moved(theta: Tensor, step: Tensor) -> Tensor:
+def moved(theta: Tensor, step: Tensor) -> Tensor:
     """theta (n, G + K + c) after a step (n, G + K)."""
     return theta + torch.nn.functional.pad(step, (0, theta.shape[1] - step.shape[1]))
 
 
-def _propose(state: _State, damping: Tensor) -> tuple[Tensor, Tensor]:
+def _propose(state: State, damping: Tensor) -> tuple[Tensor, Tensor]:
     """The damped step (n, d) and the nats it promises (n,)."""
     diagonal = torch.diagonal(state.hessian, dim1=1, dim2=2)
     system = state.hessian + torch.diag_embed(damping[:, None] * diagonal)

@@ -25,6 +25,8 @@ from shapeshift.data.pairs import as_pairs, in_kind, is_named, rows_of
 from shapeshift.data.preprocess import Affine, whole_set
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.checkpoint import write
+from shapeshift.fit.export import check_place, pair_graph
+from shapeshift.fit.export import write as write_graph
 from shapeshift.fit.held_out import calibrated
 from shapeshift.fit.journal import Journal, Kept, journal_of
 from shapeshift.fit.options import plain
@@ -277,6 +279,14 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
         check_is_fitted(self, "starts_")
         write(path, *described(self))
+
+    def export(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write :meth:`predict` to one ONNX file, as :meth:`ShiftVAE.export <shapeshift.ShiftVAE.export>`.
+
+        Input: ``x`` (n, ...) float32 as the X of the fit; outputs: ``y`` and ``y_sd`` (n, ...) as its Y.
+        """
+        check_is_fitted(self, "starts_")
+        write_graph(check_place(path, force=force), pair_graph(self))
 
     @property
     def history_(self) -> tuple[History, ...]:

@@ -7,6 +7,7 @@ condition, a class) comes as further columns of z that no prior binds: z (B, K +
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import final
 
@@ -32,6 +33,18 @@ def dense(sizes: list[int]) -> nn.Sequential:
     for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def dense_with_slopes(layers: Iterable[nn.Module], h: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs of dense layers at h (B, P), and their derivatives from those of h, d (B, K, P)."""
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            h, d = layer(h), d @ layer.weight.T
+        else:  # SiLU: y = h s, y' = s + y (1 - s)
+            s = torch.sigmoid(h)
+            h = h * s
+            d = d * (s + h * (1 - s))[:, None]
+    return h, d
 
 
 @final
@@ -142,18 +155,11 @@ class Template(Decoder):
         Everything before the last product is as narrow as the network, not as long as a signal.
         """
         free = self.n_latent
-        unit = torch.eye(z.shape[1], dtype=z.dtype)[:free].expand(len(z), -1, -1)
-        h, d = z, unit
+        unit = torch.eye(z.shape[1], dtype=z.dtype)[:free].expand(z.shape[0], -1, -1)
         *hidden, last = self.network
-        for layer in hidden:
-            if isinstance(layer, nn.Linear):
-                h, d = layer(h), d @ layer.weight.T
-            else:  # SiLU: y = h s, y' = s + y (1 - s)
-                s = torch.sigmoid(h)
-                h = h * s
-                d = d * (s + h * (1 - s))[:, None]
+        h, d = dense_with_slopes(hidden, z, unit)
         assert isinstance(last, nn.Linear)
-        ones = z.new_ones(len(z), 1)
+        ones = z.new_ones(z.shape[0], 1)
         parts, slopes = [h, z, ones], [d, unit, 0 * ones[:, None].expand(-1, free, 1)]
         rows = [last.weight.T, self.linear, (self.base - self.floor + last.bias)[None]]
         if self.own is not None:

@@ -88,7 +88,7 @@ class SplineSurface:
 
     def __init__(self, a: Tensor, lattice: Lattice) -> None:
         self.lattice = lattice
-        self.layers = a.reshape(len(a), -1, lattice.rows * lattice.columns)
+        self.layers = a.reshape(a.shape[0], -1, lattice.rows * lattice.columns)
 
     def __call__(self, u: Tensor) -> Tensor:
         """Values at coordinates u (B, P, 2): (B, channels P)."""
@@ -106,7 +106,7 @@ class SplineSurface:
         by_across = self._read(first, pairs[0], _pairs(across, derivative=True)).flatten(1)
         per_unit = (c.rows - 1) / (2 * c.half_rows), (c.columns - 1) / (2 * c.half_columns)
         gradient = torch.stack([per_unit[0] * by_down, per_unit[1] * by_across], 1)
-        return values.reshape(len(u), -1, gradient.shape[2]), gradient
+        return values.reshape(u.shape[0], -1, gradient.shape[2]), gradient
 
     def _steps(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates (B, P, 2) in steps of the lattice along both axes."""
@@ -122,7 +122,7 @@ class SplineSurface:
         2 x 2 bilinear ones, which torch reads fast (Sigg & Hadwiger 2005, GPU Gems 2, ch. 20).
         """
         rows, columns = self.lattice.rows, self.lattice.columns
-        images = layers.reshape(len(layers), -1, rows, columns)
+        images = layers.reshape(layers.shape[0], -1, rows, columns)
         total: Tensor | None = None
         for v in down:
             y = v.at * (2 / (rows - 1)) - 1

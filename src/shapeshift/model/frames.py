@@ -106,7 +106,7 @@ class Plane(Frame):
         """Images x (B, M) at coordinates (B, P, 2), and the mask of those inside the window: (B, M) each."""
         channels, rows, columns = self.shape
         at = at / half_window(grid)  # the window is [-1, 1]
-        images, points = x.reshape(len(x), *self.shape), at.flip(-1).reshape(len(x), rows, columns, 2)
+        images, points = x.reshape(-1, *self.shape), at.flip(-1).reshape(-1, rows, columns, 2)
         values = F.grid_sample(images, points, mode="bicubic", padding_mode="border", align_corners=True)
         seen = (at.abs() <= 1 + 1e-4).all(-1).to(x.dtype)
         return values.flatten(1), seen.repeat(1, channels)

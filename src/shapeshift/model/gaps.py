@@ -9,7 +9,9 @@ WELL = 0.75  # of the signals that measured the best-seen sample
 
 
 def seen_in(x: Tensor) -> Tensor | None:
-    """Which samples of x were measured, as 0 and 1; None where all were."""
+    """Which samples of x were measured, as 0 and 1; None where all were, as in an exported graph."""
+    if torch.compiler.is_exporting():
+        return None
     gaps = torch.isnan(x)
     return (~gaps).to(x.dtype) if bool(gaps.any()) else None
 
@@ -49,9 +51,9 @@ def bridged(x: Tensor, sd: Tensor | None = None, generator: torch.Generator | No
     With a noise ``sd`` (n,), a bridge gets the noise that it lacks, so that what is learned of noise and
     squares is learned of it too. For whatever only has to come near: a search, a start.
     """
-    seen = ~torch.isnan(x)
-    if bool(seen.all()):
+    if seen_in(x) is None:
         return x
+    seen = ~torch.isnan(x)
     length = x.shape[1]
     index = torch.arange(length).expand(x.shape)
     before = torch.where(seen, index, -1).cummax(1).values

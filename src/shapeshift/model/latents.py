@@ -68,7 +68,9 @@ class Spread(nn.Module):
     @property
     def plain(self) -> bool:
         """Whether S is the identity, for every kind."""
-        return not bool(self.first.any())
+        if torch.compiler.is_exporting():  # a graph has one way
+            return not self.first.numel()
+        return not self.first.numel() or not bool(self.first.any())
 
     def hats(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (B, J) of the knots at z_1 (B,): beyond the last knot straight on, and held there."""

@@ -72,6 +72,7 @@ class PoseVAE(nn.Module):
         self.spread = Spread(n_latent, n_given)
         self.n_pose = sum(w.size for w in warps)
         self.register_buffer("grid", grid)
+        self.sample = float((grid[1] - grid[0]).abs().max())  # distance of two samples in canonical units
         line = grid.shape[1] == 1 and isinstance(decoder, Template)
         # one shift, read in the template's own steps: one set of weights serves all samples
         self._on_lattice = line and len(warps) == 1 and isinstance(warps[0], Shift)
@@ -87,11 +88,6 @@ class PoseVAE(nn.Module):
         steps = torch.diff(grid[:, 0]) / self.sample
         other._on_lattice = self._on_lattice and bool(((steps - 1).abs() < 1e-4).all())
         return other
-
-    @property
-    def sample(self) -> float:
-        """Distance of two samples in canonical units."""
-        return float((self.grid[1] - self.grid[0]).abs().max())
 
     @property
     def named_warps(self) -> Sequence[Warp]:

@@ -192,7 +192,7 @@ def parts_of(warps: Sequence[Warp], pose: Tensor) -> list[tuple[Warp, Tensor]]:
 
 def push_forward(warps: Sequence[Warp], u: Tensor, pose: Tensor) -> Tensor:
     """``g u`` of the composed warp: where a point of the canonical field is found in the measured one."""
-    v = u.expand(len(pose), *u.shape)
+    v = u.expand(pose.shape[0], *u.shape)
     for warp, g in parts_of(warps, pose):
         v = warp(v, g)
     return v
@@ -214,7 +214,7 @@ def pull_back(warps: Sequence[Warp], u: Tensor, pose: Tensor) -> Tensor:
     -------
     Tensor (B, P, D)
     """
-    v = u.expand(len(pose), *u.shape)
+    v = u.expand(pose.shape[0], *u.shape)
     for warp, g in reversed(parts_of(warps, pose)):
         v = warp.inverse(v, g)
     return v

@@ -264,6 +264,23 @@ def report(
 
 
 @app.command()
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="File to write: .onnx.")],
+    steps: Annotated[
+        int, typer.Option(min=0, help="Refining steps of Gaussian signals; 0 is the encoder alone.")
+    ] = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """A model fitted before as one ONNX file, for boards that have no PyTorch."""
+    _set_up()
+    from shapeshift.show.tasks import export_file
+
+    show(export_file(run, out, steps=steps, force=force), as_json=json)
+
+
+@app.command()
 def compare(
     data: Data,
     array: Array = None,

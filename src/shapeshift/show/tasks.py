@@ -166,6 +166,25 @@ def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bo
     return {"report": str(out), **summary(m, X, p, c)}
 
 
+def export_file(run: Path, out: Path, *, steps: int, force: bool) -> dict[str, Any]:
+    """Write a saved model as `.onnx`.
+
+    Raises
+    ------
+    ShapeshiftError
+        If the model cannot be used or exported, packages are missing, or the place is taken.
+    """
+    _needs(out, ".onnx")
+    with new_file(out, force=force) as file:
+        m = load(run / "model.safetensors" if run.is_dir() else run)
+        kind = type(m).__name__
+        if steps and kind != "ShiftVAE":
+            raise ShapeshiftError(f"got --steps {steps} and a {kind}, needed a ShiftVAE for it: leave it out")
+        m.export(file, force=True, **({"steps": steps} if steps else {}))
+        size = file.stat().st_size
+    return {"file": str(out), "kind": kind, "bytes": size, "refining_steps": steps}
+
+
 def calibrated(m: ShiftVAE | ImageVAE, X: xr.DataArray) -> Calibration | None:
     """Known shifts added to the signals and found again; fewer of long signals, to take a few seconds.
 

@@ -1,0 +1,240 @@
+"""What the estimators of signals share: an axis, a shift, and what is asked of a fitted model."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from shapeshift.data import preprocess
+from shapeshift.data.grids import are_several, each_of
+from shapeshift.errors import printable
+from shapeshift.fit.bank import Bank
+from shapeshift.fit.base import PoseEstimator
+from shapeshift.fit.empty import empty_line
+from shapeshift.fit.export import check_place, signal_graph, write
+from shapeshift.fit.gauge import sentence
+from shapeshift.fit.intake import axis_of, scaled, taken, tensors, units
+from shapeshift.fit.measured import drawn_as_measured, posterior_as_measured
+from shapeshift.fit.options import check_choices, design_of
+from shapeshift.fit.posterior import Posterior
+from shapeshift.fit.reading import glance_of, plane, pose_tensor, posterior_of, prior_sd, signal_zero
+from shapeshift.fit.schema import SIGNALS
+from shapeshift.fit.search import Found
+from shapeshift.fit.start import Design
+from shapeshift.model.likelihoods import Likelihood
+from shapeshift.model.vae import PoseVAE
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from shapeshift.data.coordinates import Axis, Stack
+
+
+class SignalModel(PoseEstimator):
+    """A model of signals: all but what is fitted to. Parameters as of :class:`ShiftVAE`."""
+
+    def __init__(
+        self,
+        n_latent: int = 2,
+        *,
+        n_classes: int | None = None,
+        warps: tuple[str, ...] = ("shift",),
+        decoder: Any = "template",
+        encoder: Any = None,
+        likelihood: str = "auto",
+        shift_sd: float | None = None,
+        zero: str = "reference",
+        nuisance: tuple[str, ...] | None = None,
+        normalise: str | None = None,
+        epochs: int | None = None,
+        batch_size: int = 128,
+        learning_rate: float = 4e-3,
+        held_out: float = 0.1,
+        patience: int | None = None,
+        kl_weight: Any = 1.0,
+        averaging: float = 0.0,
+        n_starts: int = 1,
+        width: int = 64,
+        depth: int = 2,
+        progress: bool = False,
+        random_state: Any = 0,
+    ) -> None:
+        self.n_latent = n_latent
+        self.n_classes = n_classes
+        self.warps = warps
+        self.decoder = decoder
+        self.encoder = encoder
+        self.likelihood = likelihood
+        self.shift_sd = shift_sd
+        self.zero = zero
+        self.nuisance = nuisance
+        self.normalise = normalise
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.held_out = held_out
+        self.patience = patience
+        self.kl_weight = kl_weight
+        self.averaging = averaging
+        self.n_starts = n_starts
+        self.width = width
+        self.depth = depth
+        self.progress = progress
+        self.random_state = random_state
+
+    _schema = SIGNALS
+
+    def _check(self) -> None:
+        check_choices(self)
+
+    def _taken(self, X: Any, x: Any = None, *, reset: bool = False) -> Stack:
+        return taken(self, X, x, reset=reset)
+
+    def _adopt(self, stack: Stack) -> None:
+        axis = stack.axis
+        self.axis_, self.axis_name_, self.axis_units_ = axis.values, axis.name, axis.units
+        self.notes_ = stack.notes
+        own = stack.measured
+        self.sampled_ = own[0].axis if len(own) == 1 and len(own[0].values) == len(stack.values) else None
+
+    def _design(self, likelihood: Likelihood, undecided: bool) -> Design:
+        return design_of(self, likelihood, self._axis, undecided=undecided)
+
+    def _geometry(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        axis = {"name": self.axis_name_, "units": self.axis_units_}
+        tensors = {"axis": torch.tensor(self.axis_)}
+        return {"axis": axis}, tensors if self.sampled_ is None else tensors | {
+            "sampled": torch.tensor(self.sampled_)
+        }
+
+    def _take_geometry(self, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        axis = tensors["axis"].double().numpy()
+        self.axis_, self.n_features_in_ = axis, len(axis)
+        self.sampled_ = tensors["sampled"].double().numpy() if "sampled" in tensors else None
+        self.axis_name_, self.axis_units_ = (printable(description["axis"][k]) for k in ("name", "units"))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # a sample that was not measured
+        return tags
+
+    def _empty(self, design: Design, bank: Bank, tensors: dict[str, torch.Tensor]) -> PoseVAE:
+        return empty_line(design, len(self.axis_), bank, tensors)
+
+    def _resolved(self) -> dict[str, Any]:
+        self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half
+        return {"shift_sd": self.shift_sd_ or None}
+
+    @property
+    def _axis(self) -> Axis:
+        return axis_of(self)
+
+    @property
+    def axis_step_(self) -> float:
+        """Distance of two samples, in axis units."""
+        return self._axis.step
+
+    @property
+    def origin_(self) -> float:
+        """Axis value at which shift is 0: the centre of the axis."""
+        return self._axis.centre
+
+    @property
+    def zero_(self) -> str:
+        """The convention of the zero, in a sentence."""
+        place = f"{self._axis.centre_told} {self.axis_units_}".strip() + " (the centre of the axis)"
+        return sentence(self.zero, signal_zero(self.fitted_), place)
+
+    def _read(self, stack: Stack, given: torch.Tensor, refine: bool, found: Found | None = None) -> Posterior:
+        zero, axis = self.zero, self._axis
+        if not refine:
+            return glance_of(self.fitted_, scaled(self, stack), given, zero, axis, stack)
+        if stack.measured:
+            return posterior_as_measured(self, stack, given, found)
+        gain = units(self, stack)
+        return posterior_of(self.fitted_, *tensors(self, stack), given, zero, gain, axis, stack, found)
+
+    def _drawn(self, stack: Stack, given: torch.Tensor) -> tuple[Stack, np.ndarray]:
+        return drawn_as_measured(self, stack, given) if stack.measured else super()._drawn(stack, given)
+
+    def _poses(self, shapes: torch.Tensor, *poses: Any) -> torch.Tensor:
+        (shift,) = poses
+        moved = np.broadcast_to(np.asarray(shift, dtype=np.float64) / self._axis.half, (len(shapes),))
+        return pose_tensor(self.fitted_, moved, shapes, self.zero)
+
+    def align(self, X: Any, *, x: Any = None, condition: Any = None) -> Any:
+        """The signals themselves, moved back to shift 0; nan where nothing was measured."""
+        check_is_fitted(self, "fitted_")
+        if are_several(X):
+            return each_of(self.align, X, x, condition)
+        stack = self._taken(X, x)
+        p = self.posterior(X, x=x, condition=condition)
+        return stack.like_given(preprocess.moved_back(stack.values, p.shift / self._axis.step))
+
+    def generate(self, z: Any, shift: Any = 0.0, *, condition: Any = None) -> np.ndarray:
+        """Noise-free signals (m, length) of shapes z (m, n_latent) at shifts (axis units), given a condition
+        of all or of each where the model was fitted with one.
+
+        With ``normalise``, amplitudes are those of normalised signals.
+        """
+        return self._generated(z, condition, shift)
+
+    def export(self, path: str | os.PathLike[str], *, steps: int = 0, force: bool = False) -> None:
+        """Write the fitted model to one ONNX file, which onnxruntime runs without PyTorch and shapeshift.
+
+        Input: ``signals`` (n, length) float32 in the units of the data, in the order of ``axis_``;
+        ``condition`` (n, c) where the model was fitted with numbers. Outputs: ``shift`` and ``shift_sd`` (n,)
+        in axis units, ``z`` and ``z_sd`` (n, n_latent), ``trust`` (n,) of bool. Axis, units, zero and what
+        ``trust`` means stand in the file's metadata. Needs the extra ``edge``.
+
+        Parameters
+        ----------
+        path : path
+        steps : int
+            0 for what ``posterior(X, refine=False)`` says; more for so many refining steps, which bring error
+            and error bars near to those of ``posterior(X)``. Two are nearly all of it.
+        force : bool
+            Replace a file that exists.
+
+        Raises
+        ------
+        ShapeshiftError
+            Packages are missing, the place is taken, or a graph cannot hold the model: classes, labels, own
+            networks.
+
+        Examples
+        --------
+        >>> import os, tempfile, shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=0)
+        >>> model = ss.ShiftVAE(epochs=2).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.export(os.path.join(folder, "model.onnx"))
+        ...     os.listdir(folder)
+        ['model.onnx']
+        """
+        check_is_fitted(self, "fitted_")
+        self._check()
+        write(check_place(path, force=force), signal_graph(self, steps))
+
+    def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
+        """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.
+
+        Points are the n quantiles of the prior, from 5 to 95 %, as in arXiv:1312.6114, appendix A;
+        latents after the second stay at 0. A model with
+        classes has one manifold a class: without a condition all of them, along a dimension "class".
+        """
+        import xarray as xr
+
+        if self.classes_ is not None and condition is None:
+            return self._of_every_class(self.manifold, n)
+        points, z = plane(n, self.n_latent)
+        names = ["z2", "z1"][-min(2, self.n_latent) :]
+        values = self.generate(z, condition=condition).reshape(*[n] * len(names), -1)
+        out = xr.DataArray(values, dims=[*names, self.axis_name_], coords={k: points for k in names})
+        return out.assign_coords(
+            {self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})}
+        )
