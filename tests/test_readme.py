@@ -44,11 +44,17 @@ def test_the_commands_run_as_printed(tmp_path, monkeypatch):
     commands = [
         line for block in blocks("bash") for line in block.splitlines() if line.startswith("shapeshift")
     ]
-    assert [shlex.split(command)[1] for command in commands] == ["info", "fit", "transform", "report"]
+    assert [shlex.split(command)[1] for command in commands] == [
+        "info",
+        "fit",
+        "transform",
+        "report",
+        "export",
+    ]
     for command in commands:
         done = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
         assert done.exit_code == 0, (command, done.stderr)
-    assert {"shifts.csv", "more.html", "run"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"shifts.csv", "more.html", "model.onnx", "run"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_make_knows_the_two_commands():

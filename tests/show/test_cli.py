@@ -21,7 +21,7 @@ import shapeshift as ss
 from shapeshift.show.cli import app
 from shapeshift.show.terminal import show
 
-COMMANDS = ("demo", "info", "fit", "transform", "report", "compare")
+COMMANDS = ("demo", "info", "fit", "transform", "report", "export", "compare")
 
 
 @pytest.fixture
@@ -241,6 +241,45 @@ def test_transform_refuses_what_does_not_fit(run: Path, tmp_path: Path) -> None:
         assert (done.exit_code, done.stdout) == (1, "")
         assert said in done.stderr
     assert not (tmp_path / "a.csv").exists()
+
+
+def test_export_writes_what_the_model_says(run: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    out = tmp_path / "new" / "model.onnx"
+    done = call("export", run, "--out", out, "--json")
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said == {"file": str(out), "kind": "ShiftVAE", "bytes": out.stat().st_size, "refining_steps": 0}
+    assert [path.name for path in out.parent.iterdir()] == ["model.onnx"]
+    x = np.load(run.parent / "peaks.npz")["X"].astype(np.float32)
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    (shift,) = session.run(["shift"], {"signals": x})
+    model = ss.load(run / "model.safetensors")
+    expected = model.posterior(x, refine=False).shift
+    assert np.abs(shift - expected).max() <= 1e-4 * model.axis_step_
+    axis = json.loads(session.get_modelmeta().custom_metadata_map["axis"])
+    assert (axis["name"], axis["units"]) == ("energy", "eV")
+    before = out.read_bytes()
+    taken = call("export", run, "--out", out)
+    assert taken.exit_code == 1
+    assert "exists" in taken.stderr
+    assert out.read_bytes() == before
+
+
+def test_export_refuses_what_does_not_fit(run: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((30, 6, 5))
+    ss.ImageVAE(n_latent=1, epochs=1, width=8).fit(images).save(tmp_path / "images.safetensors")
+    refused = {
+        "needed .onnx": ("export", run, "--out", tmp_path / "model.txt"),
+        "--steps 2": ("export", tmp_path / "images.safetensors", "--out", tmp_path / "a.onnx", "--steps", 2),
+        "no model file": ("export", tmp_path, "--out", tmp_path / "b.onnx"),
+    }
+    for words, command in refused.items():
+        done = call(*command)
+        assert done.exit_code == 1
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) <= 2  # "loading ..." and the sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["images.safetensors"]
 
 
 def test_one_new_signal_is_enough_for_a_fitted_model(run: Path, tmp_path: Path) -> None:
