@@ -139,7 +139,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(saving, "_writers", lambda: {f".{ending}": full})
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ss.ShapeshiftError, match="the disk took no more"):
         ss.save(plain(), path, overwrite=True)
     np.testing.assert_array_equal(ss.open(path).values, X.values)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]

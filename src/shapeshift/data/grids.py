@@ -63,6 +63,9 @@ def stacked(Xs: Sequence[Any], xs: Sequence[Any] | None = None, axis: Axis | Non
             "got stacks of different lengths without axes, needed to know where their samples lie: give "
             "x=[x1, x2, ...], or DataArrays with coordinates."
         )
+    for part in parts if axis else ():
+        if not same_axis(part.axis, axis):
+            refuse_numbered(part.axis, axis)
     axis = axis or _common([p.axis for p in parts])
     placed, first = [], 0
     for part in parts:
@@ -99,6 +102,21 @@ def same_axis(a: Axis, b: Axis) -> bool:
     return len(a.values) == len(b.values) and bool(
         np.allclose(a.values, b.values, rtol=0, atol=SAME * b.step)
     )
+
+
+def refuse_numbered(got: Axis, needed: Axis) -> None:
+    """Refuse samples that are merely numbered where a model has another axis: they do not lie on it.
+
+    Raises
+    ------
+    ShapeshiftError
+    """
+    if np.array_equal(got.values, np.arange(len(got.values))):
+        raise ShapeshiftError(
+            f"got samples numbered from 0 to {len(got.values) - 1}, needed the model's axis, from "
+            f"{needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}: give the signals their axis, or "
+            "fit a model to them."
+        )
 
 
 def on_axis(stack: Stack, axis: Axis, first: int = 0) -> Stack:

@@ -19,7 +19,7 @@ from shapeshift.data.coordinates import (
     refuse_constant,
     refuse_other_length,
 )
-from shapeshift.data.grids import are_several, on_axis, same_axis, stacked
+from shapeshift.data.grids import are_several, on_axis, refuse_numbered, same_axis, stacked
 from shapeshift.data.images import as_images, refuse_other_raster
 from shapeshift.data.kin import in_kind
 from shapeshift.data.resampling import noise_kept
@@ -49,7 +49,10 @@ def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Sta
     stack = as_stack(X, x, gaps=True)
     located = x is not None or (stack.given is not None and stack.given.dims[-1] in stack.given.coords)
     if fitted and located and not same_axis(stack.axis, axis_of(model)):
-        return on_axis(stack, axis_of(model))
+        if x is None and len(stack.axis.values) == len(model.axis_):
+            refuse_numbered(stack.axis, axis_of(model))
+        if x is not None or not np.array_equal(stack.axis.values, np.arange(len(stack.axis.values))):
+            return on_axis(stack, axis_of(model))
     if fitted:
         refuse_other_length(stack.values.shape[1], axis_of(model), type(model).__name__)
     shown = X if framed else stack.values

@@ -221,7 +221,7 @@ def _digest(data: Path) -> str:
     """What tells this file, or folder, from any other, whatever it is called later."""
     digest = hashlib.sha256()
     inside = sorted(path for path in data.rglob("*") if path.is_file())  # of a folder; of a file none
-    for path in inside or [data]:
+    for path in inside or ([data] if data.is_file() else []):
         if inside:
             digest.update(f"{path.relative_to(data).as_posix()}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:
