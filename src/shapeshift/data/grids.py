@@ -63,10 +63,12 @@ def stacked(Xs: Sequence[Any], xs: Sequence[Any] | None = None, axis: Axis | Non
             "got stacks of different lengths without axes, needed to know where their samples lie: give "
             "x=[x1, x2, ...], or DataArrays with coordinates."
         )
-    for part in parts if axis else ():
-        if not same_axis(part.axis, axis):
-            refuse_numbered(part.axis, axis)
-    axis = axis or _common([p.axis for p in parts])
+    if axis is None:
+        axis = _common([p.axis for p in parts])
+    else:
+        for part in parts:
+            if not same_axis(part.axis, axis):
+                refuse_numbered(part.axis, axis)
     placed, first = [], 0
     for part in parts:
         placed.append(on_axis(part, axis, first))
@@ -114,8 +116,8 @@ def refuse_numbered(got: Axis, needed: Axis) -> None:
     if np.array_equal(got.values, np.arange(len(got.values))):
         raise ShapeshiftError(
             f"got samples numbered from 0 to {len(got.values) - 1}, needed the model's axis, from "
-            f"{needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}: give the signals their axis, or "
-            "fit a model to them."
+            f"{needed.values[0]:.6g} to {needed.values[-1]:.6g} {needed.units}: give the signals their axis, "
+            "or fit a model to them."
         )
 
 
