@@ -15,7 +15,8 @@ from pathlib import Path
 from random import Random
 
 import torch
-from fuzzing import Input, hostile, outcome, seeds
+from fuzz_seeds import seeds
+from fuzzing import Input, hostile, outcome
 
 MEGABYTE = 2**20
 

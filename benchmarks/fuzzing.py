@@ -1,6 +1,6 @@
 """Damaged and hostile files: small valid ones of every format, changed at random, with some knowledge of it.
 
-To fuzz a new reader, add one line to `SEEDS`: the ending, and functions that write a small valid file.
+The sound files stand in fuzz_seeds.py, with one line for each format.
 All randomness comes from one `random.Random`, so that hypothesis can drive it and shrink what it finds.
 """
 
@@ -9,29 +9,22 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
+import shutil
 import struct
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import xarray as xr
-from scipy.io import netcdf_file, savemat
+from fuzz_seeds import MODEL, seeds
 
 import shapeshift as ss
-from shapeshift.data.files import _READERS
 
-MODEL = ".safetensors"  # the model loader stands beside the readers
-VALUES = np.round(np.random.default_rng(0).normal(size=(6, 9)), 3)
-AXIS = np.linspace(1.0, 5.0, 9)
 READINGS: tuple[dict[str, Any], ...] = (
     *({}, {}, {}, {"kind": "image"}, {"single": True}, {"axis": "none"}),
     *({"array": "X"}, {"axis": "x"}, {"orientation": "columns"}, {"kind": "image", "image_shape": (3, 3)}),
@@ -51,122 +44,6 @@ class Outcome(NamedTuple):
 
     what: str
     said: str
-
-
-# --- small valid files
-
-
-def _by_file(write: Callable[[Path], object], name: str) -> bytes:
-    with TemporaryDirectory() as folder:
-        write(Path(folder) / name)
-        return (Path(folder) / name).read_bytes()
-
-
-def _npy(values: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values)
-    return buffer.getvalue()
-
-
-def _npz(save: Callable[..., None]) -> bytes:
-    buffer = io.BytesIO()
-    save(buffer, X=VALUES, x=AXIS, axis="energy (eV)", map_shape=[2, 3], flag=np.arange(4))
-    return buffer.getvalue()
-
-
-def _text(delimiter: str) -> bytes:
-    rows = [delimiter.join(["energy (eV)", *(f"s{k}" for k in range(6))])]
-    rows += [delimiter.join(f"{v:.3f}" for v in (a, *column)) for a, column in zip(AXIS, VALUES.T)]  # noqa: B905
-    return ("# a comment\n" + "\n".join(rows) + "\n").encode()
-
-
-def _plain_text(delimiter: str) -> bytes:
-    return "\n".join(delimiter.join(f"{v:.3f}" for v in row) for row in (AXIS, *VALUES)).encode()
-
-
-def _hdf(libver: str, **more: Any) -> Callable[[], bytes]:
-    def write(path: Path) -> None:
-        with h5py.File(path, "w", libver=libver) as file:
-            file["x"] = AXIS
-            file["x"].attrs["units"] = "eV"
-            file["note"] = "text"
-            X = file.create_dataset("group/X", data=VALUES, **more)
-            X.dims[1].attach_scale(file["x"])
-            file["again"] = h5py.SoftLink("/group")
-
-    return lambda: _by_file(write, "a.h5")
-
-
-def _netcdf(engine: str) -> Callable[[], bytes]:
-    da = xr.DataArray(VALUES, {"energy": ("energy", AXIS, {"units": "eV"})}, ("signal", "energy"), name="X")
-    return lambda: _by_file(lambda path: da.to_netcdf(path, engine=engine), "a.nc")  # type: ignore[arg-type]
-
-
-def _netcdf_classic() -> bytes:
-    def write(path: Path) -> None:
-        with netcdf_file(path, "w", mmap=False) as file:
-            file.createDimension("signal", None)
-            file.createDimension("energy", 9)
-            file.createVariable("energy", "d", ("energy",))[:] = AXIS
-            file.createVariable("X", "f", ("signal", "energy"))[:] = VALUES
-
-    return _by_file(write, "a.nc")
-
-
-def _mat(**options: Any) -> Callable[[], bytes]:
-    content = {"X": VALUES, "x": AXIS, "note": "text"}
-    more = {} if options.get("format") == "4" else {"s": {"a": 1.0}, "c": np.array([1, "b"], dtype=object)}
-    return lambda: _by_file(lambda path: savemat(path, content | more, **options), "a.mat")
-
-
-@cache
-def models() -> tuple[bytes, ...]:
-    """A small fitted model of every kind, as files."""
-    X, truth = ss.synthetic.article(n=40, seed=0)
-    images = np.random.default_rng(0).normal(size=(24, 8, 9)) + 5 * np.eye(8, 9)
-    small: dict[str, Any] = {"epochs": 1, "width": 4}
-    labels = np.arange(40) % 2
-    fitted = (
-        ss.ShiftVAE(**small).fit(X),
-        ss.ShiftVAE(**small, warps=(), decoder="coordinate").fit(X, condition=truth["width"].values),
-        ss.ShiftVAEClassifier(**small).fit(X.values, labels),
-        ss.ImageVAE(**small).fit(images),
-        ss.ImageVAE(**small, encoder="conv", warps=("scale",), decoder="coordinate").fit(images),
-        ss.VED(**small, n_starts=2).fit(images, X[:24]),
-        ss.VED(**small, n_starts=1, encoder="conv").fit(images, X.values[:24]),
-    )
-    return tuple(_by_file(model.save, "m") for model in fitted)
-
-
-SEEDS: dict[str, tuple[Callable[[], bytes], ...]] = {
-    ".npy": (lambda: _npy(VALUES), lambda: _npy(np.arange(60, dtype=np.int8).reshape(2, 5, 6))),
-    ".npz": (lambda: _npz(np.savez), lambda: _npz(np.savez_compressed)),
-    ".csv": (lambda: _text(","), lambda: _plain_text(";")),
-    ".tsv": (lambda: _text("\t"),),
-    ".txt": (lambda: _plain_text(" "), lambda: _text("\t")),
-    ".csv.gz": (lambda: gzip.compress(_text(","), mtime=0),),
-    ".tsv.gz": (lambda: gzip.compress(_text("\t"), mtime=0),),
-    ".txt.gz": (lambda: gzip.compress(_plain_text(" "), mtime=0),),
-    ".h5": (_hdf("earliest"), _hdf("latest"), _hdf("earliest", chunks=(2, 3), compression="gzip")),
-    ".hdf5": (
-        _hdf("earliest", chunks=(2, 3), shuffle=True, fletcher32=True),
-        _hdf("earliest", scaleoffset=2),
-    ),
-    ".nc": (_netcdf("h5netcdf"), _netcdf("scipy"), _netcdf_classic),
-    ".nc4": (_netcdf("h5netcdf"),),
-    ".mat": (_mat(), _mat(do_compression=True), _mat(format="4"), _hdf("earliest")),
-}
-
-
-@cache
-def seeds(ending: str) -> tuple[bytes, ...]:
-    """Small valid files of an ending."""
-    return models() if ending == MODEL else tuple(make() for make in SEEDS[ending])
-
-
-def endings() -> list[str]:
-    """All that can be read: every ending that the readers know, and model files."""
-    return [*_READERS, MODEL]
 
 
 # --- changes
@@ -347,6 +224,25 @@ def _for_mat(data: bytes, random: Random, other: bytes) -> bytes:
     return out
 
 
+def _for_store(data: bytes, random: Random, other: bytes) -> bytes:
+    """Members changed, dropped or renamed inside a sound archive; documents as documents."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            way = random.random()
+            if way < 0.15 and name.endswith(("json", ".zarray", ".zattrs", ".zgroup")):
+                content = json.dumps(_json_changed(json.loads(content), random, 0.08)).encode()
+            elif way < 0.25:
+                content = changed(content, random)
+            elif way < 0.28:
+                name = random.choice(("../../" + name, name + "x", "X/" + name))
+            if way < 0.97:
+                archive.writestr(name, content)
+    return buffer.getvalue()
+
+
 _HOSTILE: tuple[Any, ...] = (
     *(None, True, False, -1, 0, 1, 3, 10**4, 10**6, 10**9, 2**63, 10**400, -0.5, 1e308, 1e-308),
     *(float("nan"), float("inf"), "", "x", "\x1b[31m", "<script>", "$\\frac{", "gaussian", "template"),
@@ -424,6 +320,8 @@ _KNOWING: dict[str, Callable[[bytes, Random, bytes], bytes]] = {
     ".tsv.gz": _for_gzip,
     ".txt.gz": _for_gzip,
     ".mat": _for_mat,
+    ".zarr": _for_store,
+    ".zarr.zip": _for_store,
     MODEL: _for_model,
 }
 
@@ -433,7 +331,7 @@ def hostile(ending: str, random: Random) -> Input:
     known = seeds(ending)
     data, other = random.choice(known), random.choice(known)
     knowing = _KNOWING.get(ending)
-    way = changed if knowing is None or random.random() < 0.3 else knowing
+    way = changed if knowing is None or (random.random() < 0.3 and ending != ".zarr") else knowing
     reading = {} if ending == MODEL else random.choice(READINGS)
     return Input(way(data, random, other), ending, reading)
 
@@ -444,7 +342,11 @@ def hostile(ending: str, random: Random) -> Input:
 def outcome(given: Input, folder: Path) -> Outcome:
     """Read an input, and say whether it was read, or refused as it should be."""
     path = folder / f"input{given.ending}"
-    path.write_bytes(given.data)
+    if given.ending == ".zarr":
+        with zipfile.ZipFile(io.BytesIO(given.data)) as archive:
+            archive.extractall(path)
+    else:
+        path.write_bytes(given.data)
     try:
         if given.ending == MODEL:
             told = _answers(ss.load(path))
@@ -455,7 +357,7 @@ def outcome(given: Input, folder: Path) -> Outcome:
     except Exception as error:
         return Outcome("wrong", f"{type(error).__name__}: {error}")
     finally:
-        os.unlink(path)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Outcome("wrong" if told else "read", told)
 
 

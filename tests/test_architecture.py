@@ -91,8 +91,8 @@ def impure_models(sources: Sources) -> list[str]:
 
 # --- safety --------------------------------------------------------------------------------------
 
-UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
-BETWEEN_PROCESSES = {"joblib.Parallel", "joblib.delayed", "joblib.parallel_config"}  # of one's own, no file
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "yaml"}
+UNSAFE_NAMES = {"joblib.load", "joblib.dump", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}  # by these plain names
 UNSAFE_METHODS = {("torch", "load"), ("torch", "save"), ("pd", "read_pickle"), ("pandas", "read_pickle")}
 OBJECTS = {"allow_pickle": (False,), "weights_only": (True,), "object_hook": ()}  # what these may be
@@ -104,7 +104,7 @@ def unsafe(sources: Sources) -> list[str]:
     for module, text in sources.items():
         tree = ast.parse(text)
         for line, name in imported(module, tree):
-            if name not in BETWEEN_PROCESSES and UNSAFE_MODULES & {name.split(".")[0], *name.split(".")[-1:]}:
+            if UNSAFE_MODULES & {name.split(".")[0], name.split(".")[-1]} or name in UNSAFE_NAMES:
                 complaints.append(f"{module}:{line} imports {name}")
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):

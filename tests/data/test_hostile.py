@@ -18,7 +18,7 @@ import pytest
 from scipy.io import netcdf_file, savemat
 
 import shapeshift as ss
-from shapeshift.data import hdf
+from shapeshift.data import hdf, probe
 from shapeshift.data.carrier import bytes_of, check_size
 from shapeshift.data.numpy_files import Budget
 
@@ -336,6 +336,32 @@ def test_members_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_link_beside_an_honest_variable_of_netcdf(tmp_path: Path) -> None:
     with pytest.raises(ss.ShapeshiftError, match="'X', a link into another file"):
         ss.open(outward(tmp_path / "a.nc", "link"), array="Y")
+
+
+def test_a_file_that_the_library_does_not_survive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["X"] = SIGNALS
+    np.testing.assert_array_equal(ss.open(tmp_path / "a.h5").values, SIGNALS)
+    little = "import os, resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1)); "
+    for fate in ("os.kill(os.getpid(), 11)", "[None for _ in iter(int, 1)]"):
+        monkeypatch.setattr(probe, "_CODE", little + fate)
+        with pytest.raises(ss.ShapeshiftError, match=r"a\.h5: got a damaged file that ends the HDF5 library"):
+            ss.open(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("ending", ["h5", "nc", "mat"])
+def test_the_first_look_sees_heaps_that_have_no_end(tmp_path: Path, monkeypatch, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    with h5py.File(path, "w", libver="earliest") as file:
+        file["X"], file["x"] = SIGNALS, np.arange(20.0)
+        file["x"].attrs["units"] = "eV"
+        file["X"].dims[1].attach_scale(file["x"])
+    data = path.read_bytes()
+    at = data.index(b"GCOL") + 43  # within the second object's head: HDF5 2.0 looks for its end for ever
+    path.write_bytes(data[:at] + b"\xff" + data[at:-1])
+    monkeypatch.setattr(probe, "_SECONDS", 1)
+    with pytest.raises(ss.ShapeshiftError, match="without end"):
+        ss.open(path)
 
 
 # --- the classic NetCDF and MATLAB

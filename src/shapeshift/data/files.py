@@ -106,6 +106,7 @@ def open(
     """
     from shapeshift.data.carrier import Want
     from shapeshift.data.pictures import image_want
+    from shapeshift.data.probe import check_sound
     from shapeshift.data.tidy import tidy
 
     if orientation not in (None, "rows", "columns"):
@@ -117,6 +118,8 @@ def open(
         want = image_want(want)
     reader = _reader(path)
     _check(path)
+    if path.is_file():
+        check_sound(path)
     try:
         return tidy(import_module(f"shapeshift.data.{reader}").read(path, want))
     except OSError as error:
