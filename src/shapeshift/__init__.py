@@ -26,6 +26,7 @@ _HOMES = {
     "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",
     "plot": "shapeshift.show.plots",
+    "stream": "shapeshift.show.stream",
 }
 _MODULES = {"synthetic", "analysis", "plot"}
 

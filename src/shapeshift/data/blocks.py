@@ -40,6 +40,8 @@ class Source:
         Rows that are stored, and hence read, together.
     itemsize : int
         Bytes of a number where it is stored.
+    name : str
+        What the signals come from.
     """
 
     shape: tuple[int, ...]
@@ -49,6 +51,7 @@ class Source:
     unit: int = 1
     itemsize: int = 8
     coords: Mapping[Any, Any] = field(default_factory=dict)
+    name: str = ""
 
     def __len__(self) -> int:
         return prod(self.shape)
@@ -103,7 +106,8 @@ def source_of(X: Any, *, images: bool) -> Source:
     named = hasattr(X, "dims") and hasattr(X, "coords")
     if len(X.shape) < 2:
         raise ShapeshiftError(
-            f"Expected 2D array of signals (n, samples), got an array of shape {tuple(X.shape)}: one signal a row."
+            f"Expected 2D array of signals (n, samples), got an array of shape {tuple(X.shape)}: give one "
+            "signal a row."
         )
     if any(size != size for size in X.shape):  # not a number: dask does not know it yet
         raise ShapeshiftError("got a dask array of unknown length: call its compute_chunk_sizes() first.")
@@ -118,8 +122,9 @@ def source_of(X: Any, *, images: bool) -> Source:
 
     about = {
         "width": prod(int(n) for n in X.shape[-inner:]),
-        "unit": _unit(X, lead, inner),
+        "unit": unit_of(X, lead),
         "itemsize": np.dtype(X.dtype).itemsize,
+        "name": str(X.attrs.get("source", "")) if named else "",
     }
     if not named:
         return Source(lead, dims_of(lead), plain, **about)
@@ -231,7 +236,7 @@ def drawn_rows(source: Source, runs: Sequence[np.ndarray]) -> Any:
     return xr.concat(parts, dim=parts[0].dims[0]) if hasattr(parts[0], "coords") else np.concatenate(parts)
 
 
-def _unit(X: Any, lead: tuple[int, ...], inner: int) -> int:
+def unit_of(X: Any, lead: tuple[int, ...]) -> int:
     """Rows that come together because they lie in the same chunks; 1 where nothing says so.
 
     Raises

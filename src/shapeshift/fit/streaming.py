@@ -85,9 +85,14 @@ def posteriors(
 
 def joined(parts: list[Posterior], source: Source) -> Posterior:
     """One posterior of all blocks, on the map that the rows of the source form."""
+    return replace(concatenated(parts), stack=_empty_stack(parts[0].stack, source))
+
+
+def concatenated(parts: list[Posterior]) -> Posterior:
+    """One posterior of all blocks, in a row."""
     arrays = [f.name for f in fields(Posterior) if isinstance(getattr(parts[0], f.name), np.ndarray)]
-    whole = {name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays}
-    return replace(parts[0], **whole, stack=_empty_stack(parts[0].stack, source))
+    whole: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays}
+    return replace(parts[0], **whole, stack=None)
 
 
 def _empty_stack(stack: Any, source: Source) -> Any:

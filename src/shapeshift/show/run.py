@@ -17,6 +17,7 @@ import numpy as np
 from shapeshift.analysis.poses import columns_of, of_images
 from shapeshift.show import toml
 from shapeshift.show.labels import layout_of
+from shapeshift.show.place import POSTERIOR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +150,7 @@ def write_netcdf(p: Posterior, path: Path, *, source: str = "") -> None:
     names = {
         name: str(name).replace("/", " per ") for name in [*data.variables, *data.dims] if "/" in str(name)
     }
-    data = data.rename(names).assign_attrs(title="posterior of a VAE with pose latents", source=source)
+    data = data.rename(names).assign_attrs(title=POSTERIOR, source=source)
     data.to_netcdf(path, engine="h5netcdf")
 
 
