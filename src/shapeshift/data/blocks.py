@@ -86,7 +86,7 @@ def source_of(X: Any, *, images: bool) -> Source:
 
     Parameters
     ----------
-    X : array (..., P) of signals, (n, ...) of images, or xarray.DataArray (..., P) or (..., h, w)
+    X : array (..., P) of signals, (n, ...) of images, xarray.DataArray (..., P) or (..., h, w), or Source
         Anything with a shape that gives numbers when it is sliced: zarr.Array, h5py.Dataset, dask or numpy
         array.
     images : bool
@@ -103,6 +103,8 @@ def source_of(X: Any, *, images: bool) -> Source:
     >>> len(rows), rows.read(2, 4).tolist()
     (6, [[8.0, 9.0, 10.0, 11.0], [12.0, 13.0, 14.0, 15.0]])
     """
+    if isinstance(X, Source):
+        return X
     named = hasattr(X, "dims") and hasattr(X, "coords")
     if len(X.shape) < 2:
         raise ShapeshiftError(

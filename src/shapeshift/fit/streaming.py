@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shapeshift.fit.base import PoseEstimator
 
 MOST = 20_000  # signals that a fit draws; what its 900 steps of 128 go through several times
-NUMBERS = 2**24  # that a fit draws at most
+NUMBERS = 2**22  # that a fit draws at most, which takes it a few hundred MB
 LEAST = 256  # signals, however long
 
 
@@ -36,6 +36,8 @@ def on_dask(X: Any) -> bool:
 
 def elsewhere(X: Any) -> bool:
     """Whether X is an array that does not lie in memory: of Zarr, HDF5 or dask, by what it looks like."""
+    if isinstance(X, Source):
+        return True
     stored = all(hasattr(X, name) for name in ("chunks", "dtype", "shape", "__getitem__"))
     return on_dask(X) or (stored and not hasattr(X, "coords"))
 
@@ -60,7 +62,7 @@ def posterior_elsewhere(model: PoseEstimator, X: Any, x: Any, refine: bool, cond
 def posteriors(
     model: PoseEstimator, source: Source, *, x: Any = None, refine: bool = True, condition: Any = None
 ) -> Iterator[tuple[int, Posterior]]:
-    """First row and posterior of block after block; the next block is read meanwhile.
+    """First row and posterior of block after block, without its signals; the next one is read meanwhile.
 
     Raises
     ------
@@ -77,10 +79,11 @@ def posteriors(
             part = block[begin - first : begin - first + size]
             own = known[begin : begin + len(part)] if of_each else known
             try:
-                yield begin, model.posterior(part, x=x, refine=refine, condition=own)
+                p = model.posterior(part, x=x, refine=refine, condition=own)
             except ShapeshiftError as error:
                 where = f"signals {begin} to {begin + len(part) - 1} of {n}"
                 raise ShapeshiftError(f"{where}: {error}") from error
+            yield begin, replace(p, stack=_without_numbers(p.stack))
 
 
 def joined(parts: list[Posterior], source: Source) -> Posterior:
@@ -93,6 +96,14 @@ def concatenated(parts: list[Posterior]) -> Posterior:
     arrays = [f.name for f in fields(Posterior) if isinstance(getattr(parts[0], f.name), np.ndarray)]
     whole: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays}
     return replace(parts[0], **whole, stack=None)
+
+
+def _without_numbers(stack: Any) -> Any:
+    """A stack whose signals may be forgotten."""
+    given = stack.given
+    if given is not None:
+        given = given.isel({given.dims[-1]: slice(0)}).copy(deep=True)
+    return replace(stack, values=np.empty((len(stack.values), 0)), given=given)
 
 
 def _empty_stack(stack: Any, source: Source) -> Any:
@@ -114,6 +125,17 @@ def shapes_of(p: Any) -> Any:
     return z.reshape(-1, z.shape[-1])
 
 
+def runs_of(source: Source) -> list[np.ndarray]:
+    """Rows that a fit draws."""
+    most = min(MOST, max(LEAST, NUMBERS // source.width))
+    return even_rows(len(source), most, min(source.unit, source.rows_read))
+
+
+def some_of_source(source: Source) -> Any:
+    """What a fit draws from a source."""
+    return drawn_rows(source, runs_of(source))
+
+
 def drawn(
     model: PoseEstimator, X: Any, condition: Any, kinds: Kinds | None
 ) -> tuple[Any, Any, Kinds | None, tuple[str, ...]]:
@@ -122,9 +144,7 @@ def drawn(
     if not elsewhere(X):
         return X, condition, kinds, ()
     source = source_of(X, images=images(model))
-    n = len(source)
-    most = min(MOST, max(LEAST, NUMBERS // source.width))
-    runs = even_rows(n, most, min(source.unit, source.rows_read))
+    n, runs = len(source), runs_of(source)
     if kinds is not None and kinds.labels is not None and len(kinds.labels) == n:
         known = torch.nonzero(kinds.labels >= 0)[:, 0].numpy()
         rows = np.union1d(np.concatenate(runs), known)

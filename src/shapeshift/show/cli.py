@@ -21,7 +21,7 @@ app = typer.Typer(
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help=".npy, .npz, .csv, .tsv, .txt (these also .gz), .h5, .hdf5, .nc or .mat"
+        metavar="DATA", help=".npy, .npz, .csv, .tsv, .txt (these also .gz), .h5, .hdf5, .nc, .mat or .zarr"
     ),
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `fit` wrote, or a .safetensors file.")]
@@ -200,7 +200,7 @@ def fit(
 def transform(
     run: Run,
     data: Data,
-    out: Annotated[Path, typer.Option(help="File to write: .csv or .nc.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .nc or .zarr.")],
     array: Array = None,
     axis: AxisName = None,
     orientation: Orientation = None,
@@ -208,7 +208,10 @@ def transform(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Shifts, or poses, and shapes of new signals or images, by a model fitted before."""
+    """Shifts, or poses, and shapes of new signals or images, by a model fitted before.
+
+    Zarr and large .h5, .hdf5 and .npy files are read and written a block at a time.
+    """
     _set_up()
     from shapeshift.show.tasks import transform_file
 

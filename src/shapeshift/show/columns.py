@@ -20,7 +20,7 @@ from shapeshift.show.run import table
 if TYPE_CHECKING:
     from shapeshift.fit.posterior import Posterior
 
-ROWS = 2**16  # of a chunk that is written
+ROWS = 2**15  # of a chunk that is written
 
 Write: TypeAlias = Callable[[int, "Posterior"], None]  # first row, posterior of the rows from there on
 Create: TypeAlias = Callable[[str, Sequence[str], xr.DataArray], Any]  # name, dims, a block -> array to fill

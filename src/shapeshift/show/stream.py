@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shapeshift.fit.posterior import Posterior
 
 ENDINGS = (".zarr", ".nc", ".csv")
-SOME = 50_000  # signals that are kept for a summary
+SOME = 20_000  # signals that are kept for a summary
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Streamed:
     flagged : dict
         Number of signals by the code of their flag.
     some : Posterior
-        Of at most 50 000 of the signals, every k-th, for a summary.
+        Of at most 20 000 of the signals, every k-th, for a summary.
     """
 
     path: Path
@@ -137,11 +137,9 @@ def check_ending(out: Path) -> None:
 @contextmanager
 def _opened(model: Any, X: Any) -> Iterator[Source]:
     """The signals as a source, for as long as they are needed."""
-    if isinstance(X, Source):
-        yield X
-        return
     if not isinstance(X, str | os.PathLike):
-        yield source_of(X if hasattr(X, "dtype") else np.asarray(X), images=images(model))
+        plain = isinstance(X, Source) or hasattr(X, "dtype")
+        yield source_of(X if plain else np.asarray(X), images=images(model))
         return
     want = Want(single=True)
     if hasattr(model, "raster_"):
