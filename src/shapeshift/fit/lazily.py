@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,7 @@ def _field(records: Any, name: str) -> Any:
     """One column of the records, lazily; a column of vectors has a dimension more."""
     kind, inner = records.dtype[name], records.dtype[name].shape
     return records.map_blocks(
-        lambda block: block[name],
+        itemgetter(name),
         dtype=kind.base,
         new_axis=list(range(records.ndim, records.ndim + len(inner))),
         chunks=(*records.chunks, *((n,) for n in inner)),

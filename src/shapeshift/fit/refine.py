@@ -128,10 +128,16 @@ def _normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> 
     precision = vae.prior_precision()
     values, jacobian = vae.fitted_and_jacobian(x, theta)
     information = vae.likelihood.fisher(values, noise)
-    hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     score = vae.likelihood.score(x, values, noise)
+    jacobian, information, score = (_even(t) for t in (jacobian, information, score))
+    hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     gradient = theta[:, : len(precision)] * precision - (jacobian @ score[..., None])[..., 0]
     return _State(theta, values, hessian, gradient, _joint(vae, x, noise, theta, values))
+
+
+def _even(t: Tensor) -> Tensor:
+    """Rows with zeros up to a multiple of 4: where a row begins decides on the last bit of its products."""
+    return torch.nn.functional.pad(t, (0, -t.shape[-1] % 4))
 
 
 def _moved(theta: Tensor, step: Tensor) -> Tensor:
