@@ -182,13 +182,8 @@ def _of_entries(
         block = chosen._replace(read=lambda: np.asarray(array[begin:end]))
         return from_entries([*lines, block], want, source=source, reader=reader, texts=texts)
 
-    head = look(0, min(2, array.shape[0]))
+    head = _head(look, array.shape, f"{source}, {chosen.name!r}")
     inner = inner_dims(head, images=images, named=True)
-    if head.ndim - inner < 1 or head.shape[0] != min(2, array.shape[0]):
-        raise ShapeshiftError(
-            f"{source}: got {chosen.name!r} with one signal a column, needed one a row to be read a block at "
-            "a time: transpose it, or give orientation='rows' (--orientation rows)"
-        )
     one, between = framed(head, inner), head.shape[1 : head.ndim - inner]
     line = prod(between)
 
@@ -203,6 +198,29 @@ def _of_entries(
     width = prod(one.shape)
     unit = unit_of(array, lead)
     return Stored(Source(shape, dims, read, width, unit, array.dtype.itemsize), head)
+
+
+def _head(look: Callable[[int, int], xr.DataArray], shape: tuple[int, ...], what: str) -> xr.DataArray:
+    """The first two signals or images, or lines of a map.
+
+    Raises
+    ------
+    ShapeshiftError
+        If signals lie along columns: two rows are then two samples of all of them.
+    """
+    few = min(2, shape[0])
+    try:
+        head = look(0, few)
+    except ShapeshiftError:
+        raise
+    except ValueError:  # the axis is as long as the array is high
+        head = None
+    if head is None or head.shape[0] != few:
+        raise ShapeshiftError(
+            f"{what}: got one signal a column, needed one a row to be read a block at a time: transpose it, "
+            "or give orientation='rows' (--orientation rows)"
+        )
+    return head
 
 
 def _map_shape(entries: Sequence[Entry], lead: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -15,7 +15,7 @@ from shapeshift.fit.gauge import Reference, References, offset
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
-from shapeshift.fit.refine import in_chunks
+from shapeshift.fit.refine import in_chunks, seen
 from shapeshift.fit.search import Found, infer
 from shapeshift.fit.threads import one_each
 from shapeshift.model.likelihoods import SMALLEST
@@ -108,7 +108,7 @@ def posterior_of(
     """Posterior of signals (n, P) in model units, of which (n, c) is given; ``gain`` (n,) is data units per
     model unit."""
     vae = fitted.vae
-    noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
+    noise = seen(vae, x, noise)
     found, g = found or infer(vae, fitted.bank, x, noise, given), vae.n_pose
     covariance, excess = sharpened(fitted, x, noise, found)
     theta = found.refined.theta
@@ -228,7 +228,7 @@ def drawn(
     fitted: Fitted, x: Tensor, noise: Tensor, given: Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected signals at the posterior (n, P), pose (n, G) and shape (n, K), model units."""
-    noise = noise if fitted.vae.nuisance is None else fitted.vae.nuisance.seen(x, noise)
+    noise = seen(fitted.vae, x, noise)
     refined = infer(fitted.vae, fitted.bank, x, noise, given).refined
     g, k = fitted.vae.n_pose, fitted.vae.n_latent
     mean = fitted.vae.likelihood.mean(refined.values)

@@ -119,6 +119,12 @@ def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor, most:
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
+def seen(vae: PoseVAE, x: Tensor, noise: Tensor) -> Tensor:
+    """Noise sd and contrast (n, 2) of signals (n, P) as the model sees them: without their baselines."""
+    free = vae.nuisance
+    return noise if free is None else in_chunks(lambda *part: (free.seen(*part),), x, noise)[0]
+
+
 def _evaluate(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> _State:
     return _State(*in_chunks(lambda *part: _normal_equations(vae, *part), x, noise, theta))
 

@@ -77,22 +77,16 @@ def netcdf_columns(path: Path, source: Source, frame: xr.Dataset) -> Iterator[Wr
     import h5netcdf
     import h5py
 
-    slashes = {n: str(n).replace("/", " per ") for n in [*frame.variables, *frame.dims] if "/" in str(n)}
-    frame.rename(slashes).to_netcdf(path, engine="h5netcdf")
+    frame.to_netcdf(path, engine="h5netcdf")
     with h5netcdf.File(path, "a") as file:
-        for name, size in zip(source.dims, source.shape, strict=True):
-            if (name := slashes.get(name, name)) not in file.dimensions:
-                file.dimensions[name] = size
+        for dim, size in zip(source.dims, source.shape, strict=True):
+            if plain(dim) not in file.dimensions:
+                file.dimensions[plain(dim)] = size
 
         def create(name: str, dims: Sequence[str], block: xr.DataArray) -> Any:
             _, chunks = sizes(source, block)
-            words = block.dtype.kind in "UO"
-            made = file.create_variable(
-                name,
-                tuple(slashes.get(d, d) for d in dims),
-                dtype=h5py.string_dtype() if words else block.dtype,
-                chunks=chunks,
-            )
+            kind = h5py.string_dtype() if block.dtype.kind in "UO" else block.dtype
+            made = file.create_variable(name, tuple(dims), dtype=kind, chunks=chunks)
             made.attrs.update(block.attrs)
             return made
 
@@ -101,10 +95,16 @@ def netcdf_columns(path: Path, source: Source, frame: xr.Dataset) -> Iterator[Wr
         columns.flush()
 
 
+def plain(name: Any) -> str:
+    """A name that is no path."""
+    return str(name).replace("/", " per ")
+
+
 def frame_of(source: Source, n_latent: int, about: Mapping[str, str]) -> xr.Dataset:
     """What is written before any column: coordinates of map and latents, and what the whole is."""
     latents = [f"z{k + 1}" for k in range(n_latent)]
-    return xr.Dataset(coords={**source.coords, "latent": latents}, attrs=about)
+    frame = xr.Dataset(coords={**source.coords, "latent": latents}, attrs=about)
+    return frame.rename({name: plain(name) for name in {*frame.variables, *frame.dims} if "/" in str(name)})
 
 
 def sizes(source: Source, block: xr.DataArray) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -153,8 +153,8 @@ class Columns:
     def _put(self, name: str, block: xr.DataArray) -> None:
         inner, values = block.shape[:-1], block.values
         if name not in self.arrays:
-            dims = (*block.dims[:-1], *self.source.dims)
-            self.arrays[name] = self.create(name, [str(d) for d in dims], block)
+            dims = [plain(d) for d in (*block.dims[:-1], *self.source.dims)]
+            self.arrays[name] = self.create(name, dims, block)
         begin = 0
         for at in pieces(self.source.shape, self.begin, self.begin + block.shape[-1]):
             shape = tuple(s.stop - s.start for s in at)
