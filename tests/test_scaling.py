@@ -24,8 +24,8 @@ def test_the_page_runs_as_printed(tmp_path, monkeypatch):
     names: dict = {}
     for code in blocks("python"):
         exec(compile(code, "scaling.md", "exec"), names)
-    shift = names["p"].shift
-    assert abs(shift - shift.mean() - (names["truth"]["shift"] - names["truth"]["shift"].mean()).values).mean() < 0.2
+    shift, truth = names["p"].shift, names["truth"]["shift"].values
+    assert abs(shift - shift.mean() - (truth - truth.mean())).mean() < 0.2
     monkeypatch.setattr("shapeshift.show.report.write_report", lambda m, X, p, path, **_: path.touch())
     commands = [line for block in blocks("bash") for line in block.splitlines()]
     assert [shlex.split(command)[1] for command in commands] == ["fit", "transform"]

@@ -17,7 +17,7 @@ import zarr
 import shapeshift as ss
 from shapeshift.data import blocks
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit import lazily, streaming
+from shapeshift.fit import lazily, streaming, threads
 
 N = 330
 
@@ -63,6 +63,48 @@ def test_signals_in_zarr_too(stored, X, model):
     assert np.array_equal(model.transform(stored), model.transform(X.values))
 
 
+class Watched:
+    """An array that lies elsewhere and knows how much of it was asked for at a time."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values, self.shape, self.dtype, self.chunks, self.most = (
+            values,
+            values.shape,
+            values.dtype,
+            None,
+            0,
+        )
+
+    def __getitem__(self, at):
+        found = self.values[at]
+        self.most = max(self.most, len(found))
+        return found
+
+    def __array__(self, *_, **__):
+        raise AssertionError("loaded")
+
+
+def test_stored_signals_are_never_loaded_as_a_whole(X, model, monkeypatch):
+    monkeypatch.setattr(streaming, "MOST", 100)
+    array = Watched(X.values)
+    assert np.array_equal(model.posterior(array).shift, model.posterior(X.values).shift)
+    ss.ShiftVAE(epochs=1, width=16).fit(array)
+    assert 0 < array.most <= 70
+
+
+def test_what_runs_side_by_side_already_takes_one_thread_each():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with threads.one_each():
+            assert threads._allowed.get() == 3
+        with threads.single(), threads.one_each():
+            assert threads._allowed.get() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("length", [41, 42, 43])
 def test_neighbours_do_not_matter_to_the_bit_whatever_the_length(length):
     X = ss.synthetic.sample("article", 90, seed=0, length=length)[0].values
@@ -95,6 +137,13 @@ def test_names_coordinates_and_units_of_a_map_are_kept(on_map, model):
     lazy = model.posterior(on_map.chunk({"y": 4, "col": 13}))
     assert dask.is_dask_collection(lazy["z"].data)
     xr.testing.assert_identical(lazy.compute(scheduler="sync"), model.posterior(on_map).to_dataset())
+
+
+def test_workers_infer_on_one_thread(X, model, monkeypatch):
+    seen = []
+    monkeypatch.setattr(lazily, "unpacked", lambda _: seen.append(threads._most.get()) or model)
+    model.posterior(da.from_array(X.values, chunks=(200, 100))).compute(scheduler="sync")
+    assert set(seen) == {1}
 
 
 def test_threads_of_one_process_may_share_the_model(X, model):
