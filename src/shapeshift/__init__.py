@@ -30,6 +30,7 @@ _HOMES = {
     "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",
     "plot": "shapeshift.show.plots",
+    "stream": "shapeshift.show.stream",
 }
 _MODULES = {"synthetic", "datasets", "analysis", "plot"}
 

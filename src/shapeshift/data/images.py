@@ -179,8 +179,7 @@ def _unflattened(values: np.ndarray, image_shape: tuple[int, ...] | None) -> np.
 def _named(X: Any, values: np.ndarray) -> ImageStack:
     if X.ndim < 2:
         raise ShapeshiftError(f"got a DataArray of dimensions {X.dims}, needed (..., rows, columns).")
-    coloured = X.ndim > 2 and str(X.dims[-3]) in ("channel", "channels", "band", "c")
-    channels = X.shape[-3] if coloured else 1
+    channels = X.shape[-3] if coloured(X) else 1
     rows, columns = (_axis_of(X, dim) for dim in X.dims[-2:])
     if min(X.shape[-2:]) > 1 and abs(abs(rows.step) - abs(columns.step)) > SQUARE * abs(columns.step):
         raise ShapeshiftError(
@@ -191,6 +190,11 @@ def _named(X: Any, values: np.ndarray) -> ImageStack:
     _refuse_gaps(planes)
     flat = np.ascontiguousarray(planes.reshape(len(planes), -1))
     return ImageStack(flat, Raster(rows, columns, channels), X, "named")
+
+
+def coloured(X: Any) -> bool:
+    """Whether the images of a DataArray have channels."""
+    return X.ndim > 2 and str(X.dims[-3]) in ("channel", "channels", "band", "c")
 
 
 def _axis_of(X: Any, dim: Any) -> Axis:

@@ -38,6 +38,8 @@ from shapeshift.fit.search import Found
 from shapeshift.fit.spread import drawn_shapes
 from shapeshift.fit.start import Design
 from shapeshift.fit.starts import fit_best
+from shapeshift.fit.streaming import drawn as drawn_from
+from shapeshift.fit.streaming import elsewhere, posterior_elsewhere, shapes_of
 from shapeshift.fit.train import History
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
@@ -130,11 +132,13 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """Fit; with kinds the class of every signal is a latent too, known where a label says so."""
         self._check()
         kinds = kinds or Kinds.unlabelled(self.n_classes)
+        X, condition, kinds, told = drawn_from(self, X, condition, kinds)
         stack = self._taken(X, x, reset=True)
         begin = time.perf_counter()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         generator = torch.Generator().manual_seed(seed)
         self._adopt(stack)
+        self.notes_ = (*self.notes_, *told)
         normalised = preprocess.per_signal(stack.values, self.normalise).apply(stack.values)
         name = likelihood_name(self.likelihood, normalised)
         self.scaling_ = scaling_of(name, normalised)
@@ -219,6 +223,8 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self, "fitted_")
         self._check()
+        if elsewhere(X):
+            return posterior_elsewhere(self, X, x, refine, condition)
         stack = self._taken(X, x)
         if self.classes_ is None or condition is not None:
             return self._read(stack, self._given(condition, len(stack.values)), refine)
@@ -248,8 +254,8 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def transform(self, X: Any, condition: Any = None) -> np.ndarray:
         """Shape latents (n, n_latent): means of the posterior."""
-        p = self.posterior(X, condition=condition)
-        return p.z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
+        z = shapes_of(self.posterior(X, condition=condition))
+        return z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
 
     def score(self, X: Any, y: Any = None, condition: Any = None) -> float:
         """Mean log evidence of the signals, in nats, in the units of the data."""

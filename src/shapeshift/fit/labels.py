@@ -12,6 +12,7 @@ from torch import Tensor
 from shapeshift.data.conditions import Condition
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.classes import ClassPosterior, class_posterior
+from shapeshift.fit.refine import seen_by
 from shapeshift.fit.threads import one_each
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ class Kinds:
 def told_apart(fitted: Fitted, x: Tensor, noise: Tensor) -> ClassPosterior:
     """Class, pose and shape of signals (n, P) in model units."""
     assert fitted.log_prior is not None
-    free = fitted.vae.nuisance
-    noise = noise if free is None else free.seen(x, noise)
+    noise = seen_by(fitted.vae, x, noise)
     return class_posterior(fitted.vae, fitted.bank, x, noise, fitted.log_prior, fitted.temper)
 
 

@@ -15,7 +15,7 @@ from shapeshift.fit.gauge import Reference, References, offset
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
-from shapeshift.fit.refine import in_chunks, refine
+from shapeshift.fit.refine import in_chunks, refine, seen_by
 from shapeshift.fit.search import Found, infer
 from shapeshift.fit.threads import one_each
 from shapeshift.model.gaps import count_seen, mean_seen
@@ -41,11 +41,6 @@ def sharpened(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found) -> tuple[Ten
     excess = vae.likelihood.excess(x, refined.values, noise, spent)
     prior = torch.diag(vae.prior_precision())
     return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
-
-
-def seen_by(vae: PoseVAE, x: Tensor, noise: Tensor) -> Tensor:
-    """Noise and contrast (n, 2) as the model sees signals (n, P): without what a nuisance takes."""
-    return noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
 
 
 def signal_zero(fitted: Fitted) -> Reference | References:

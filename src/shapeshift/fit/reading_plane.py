@@ -12,6 +12,7 @@ from shapeshift.fit.bank import Reach
 from shapeshift.fit.gauge_plane import PlaneZero, posed, read, relative
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import AMBIGUOUS, MISFIT, _empty, _numbers, gains, sharpened
+from shapeshift.fit.refine import seen_by
 from shapeshift.fit.search import infer
 from shapeshift.fit.threads import one_each
 from shapeshift.model.frames import Plane
@@ -61,7 +62,7 @@ def image_posterior_of(
     model unit."""
     vae, zero, raster = fitted.vae, fitted.reference, stack.raster
     assert isinstance(zero, PlaneZero)
-    noise = noise if vae.nuisance is None else vae.nuisance.seen(x, noise)
+    noise = seen_by(vae, x, noise)
     found = found or infer(vae, fitted.bank, x, noise, given)
     covariance, excess = sharpened(fitted.vae, x, noise, found)
     theta, g = found.refined.theta, vae.n_pose

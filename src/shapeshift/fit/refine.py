@@ -123,6 +123,12 @@ def in_chunks(function: Callable[..., Sequence[Tensor]], *columns: Tensor, most:
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
+def seen_by(vae: PoseVAE, x: Tensor, noise: Tensor) -> Tensor:
+    """Noise sd and contrast (n, 2) of signals (n, P) as the model sees them: without their baselines."""
+    free = vae.nuisance
+    return noise if free is None else in_chunks(lambda *part: (free.seen(*part),), x, noise)[0]
+
+
 def _evaluate(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> State:
     return State(*in_chunks(lambda *part: normal_equations(vae, *part), x, noise, theta))
 
@@ -133,10 +139,16 @@ def normal_equations(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor) -> S
     values, jacobian = vae.fitted_and_jacobian(x, theta)
     information, seen = vae.likelihood.fisher(values, noise), seen_in(x)
     information = information if seen is None else information * seen
-    hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     score = vae.likelihood.score(x, values, noise)
+    jacobian, information, score = (_even(t) for t in (jacobian, information, score))
+    hessian = (jacobian * information[:, None]) @ jacobian.mT + torch.diag(precision)
     gradient = theta[:, : len(precision)] * precision - (jacobian @ score[..., None])[..., 0]
     return State(theta, values, hessian, gradient, _joint(vae, x, noise, theta, values))
+
+
+def _even(t: Tensor) -> Tensor:
+    """Rows with zeros up to a multiple of 4: where a row begins decides on the last bit of its products."""
+    return torch.nn.functional.pad(t, (0, -t.shape[-1] % 4))
 
 
 def moved(theta: Tensor, step: Tensor) -> Tensor:

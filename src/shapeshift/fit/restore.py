@@ -41,7 +41,7 @@ def described(model: PoseEstimator) -> tuple[dict[str, Tensor], dict[str, Any]]:
     encoder = getattr(model, "encoder", None)
     description = {
         "kind": type(model).__name__,
-        "options": model.options_,
+        "options": model.options_ | {"zero": model.zero} if hasattr(model, "zero") else model.options_,
         **geometry,
         "scaling": {"offset": float(model.scaling_.offset), "gain": float(model.scaling_.gain)},
         "reach": fitted.bank.reach if isinstance(fitted.bank.reach, int) else list(fitted.bank.reach),

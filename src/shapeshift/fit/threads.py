@@ -19,19 +19,30 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _allowed: ContextVar[int] = ContextVar("allowed", default=1)
+_most: ContextVar[int | None] = ContextVar("most", default=None)
 
 
 @contextmanager
 def one_each() -> Iterator[None]:
     """One thread an operation inside; torch's own setting is back afterwards."""
     before = torch.get_num_threads()
-    token = _allowed.set(max(before, _allowed.get()))
+    token = _allowed.set(_most.get() or max(before, _allowed.get()))
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
         _allowed.reset(token)
+
+
+@contextmanager
+def single() -> Iterator[None]:
+    """One thread for all of it: where something else, as dask, runs parts side by side already."""
+    token = _most.set(1)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 def side_by_side(function: Callable[[T], R], parts: Sequence[T]) -> list[R]:

@@ -235,7 +235,10 @@ def transform(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Shifts, or poses, and shapes of new signals or images, by a model fitted before."""
+    """Shifts, or poses, and shapes of new signals or images, by a model fitted before.
+
+    Zarr and large .h5, .hdf5 and .npy files are read and written a block at a time.
+    """
     _set_up()
     from shapeshift.show.tasks import transform_file
 

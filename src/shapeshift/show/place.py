@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from shapeshift.errors import ShapeshiftError
 
 # What a folder holds that this package wrote: no other folder is ever replaced.
 _MARKS = ("run.toml", "summary.json")
+POSTERIOR = "posterior of a VAE with pose latents"  # the title of a Zarr group that may be replaced
 
 
 @contextmanager
@@ -150,11 +152,19 @@ def check_free(out: Path, force: bool, marks: Sequence[str] = _MARKS) -> None:
             f"{out}: got a folder that exists, needed a new one: choose another name, or --force"
         )
     inside = list(out.iterdir())
-    if inside and not any((out / mark).exists() for mark in marks):
+    if inside and not any((out / mark).exists() for mark in marks) and not _is_posterior(out):
         raise ShapeshiftError(
             f"{out}: got a folder that no run wrote ({len(inside)} things in it), needed one to replace: "
             "choose another name"
         )
+
+
+def _is_posterior(out: Path) -> bool:
+    """Whether a folder is a Zarr group that a stream has written."""
+    try:
+        return json.loads((out / ".zattrs").read_bytes()).get("title") == POSTERIOR
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _make_parents(parent: Path) -> list[Path]:

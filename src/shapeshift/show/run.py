@@ -17,6 +17,7 @@ import numpy as np
 from shapeshift.analysis.poses import columns_of, of_images
 from shapeshift.show import toml
 from shapeshift.show.labels import layout_of
+from shapeshift.show.place import POSTERIOR
 from shapeshift.show.saving import places_of, save
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _classes(p: Posterior) -> dict[str, Any]:
 
 def dataset_of(p: Posterior, source: str) -> xr.Dataset:
     """A posterior with its map dimensions and units, and where it comes from."""
-    return p.to_dataset().assign_attrs(title="posterior of a VAE with pose latents", source=source)
+    return p.to_dataset().assign_attrs(title=POSTERIOR, source=source)
 
 
 def record_of(

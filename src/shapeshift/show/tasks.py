@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from shapeshift.analysis.calibration import Calibration, calibrate
+from shapeshift.data.blocks import Source, source_of
+from shapeshift.data.carrier import Want
 from shapeshift.data.disk import need_room
 from shapeshift.data.files import open as open_signals
+from shapeshift.data.pictures import image_want
+from shapeshift.data.stored import is_stored, stored
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.estimators import ShiftVAE
@@ -19,12 +24,14 @@ from shapeshift.fit.images import ImageVAE
 from shapeshift.fit.journal import EVERY
 from shapeshift.fit.loading import load
 from shapeshift.fit.ranks import ranks_here
+from shapeshift.fit.streaming import some_of_source
 from shapeshift.show.place import check_free, folder_in, held, new_file
 from shapeshift.show.resume import drop_state, fingerprint_of, is_complete, state_beside
 from shapeshift.show.run import Format, clocked, dataset_of, size_of_run, table, write_run
 from shapeshift.show.saving import fill, written
+from shapeshift.show.stream import stream
 from shapeshift.show.summary import notes_of, numbers, summary
-from shapeshift.show.terminal import log
+from shapeshift.show.terminal import log, watched
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -127,12 +134,16 @@ def fit_file(
 def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
     """Write shifts and shapes of the signals in a file, by a saved model, as `.csv`, `.nc` or `.zarr`.
 
+    Files that are large are not loaded (see :mod:`shapeshift.show.stream`).
+
     Raises
     ------
     ShapeshiftError
         If model or file cannot be used, they do not fit each other, or the place is taken.
     """
     _needs(out, ".csv", ".nc", ".zarr")
+    if is_stored(data) or out.suffix.lower() == ".zarr":
+        return _stream_file(run, data, out, reading, force=force)
     with written(out, overwrite=force) as file:
         m = _load(run)
         X = read(data, {**_like(m, reading), "single": True})
@@ -143,6 +154,28 @@ def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force:
         else:
             fill(dataset_of(p, str(X.attrs["source"])), file, out.suffix)
     return {"file": str(out), **numbers(p)}
+
+
+def _stream_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
+    """The same block by block."""
+    m = _load(run)
+    with signals_of(data, {**_like(m, reading), "single": True}) as X:
+        log(f"{data.name}: {len(X)} signals, {X.rows_computed} at a time")
+        done = stream(m, X, out, force=force, progress=watched())
+    counts = {"images" if hasattr(m, "raster_") else "signals": done.n_signals, "flagged": done.flagged}
+    speed = {"seconds": done.seconds, "signals_per_second": done.n_signals / done.seconds}
+    return {"file": str(out), **numbers(done.some), **counts, **speed}
+
+
+@contextmanager
+def signals_of(data: Path, reading: Reading) -> Iterator[Source]:
+    """The signals in a file, block by block as far as the file allows it."""
+    if not is_stored(data):
+        yield source_of(read(data, reading), images=reading.get("kind") == "image")
+        return
+    with stored(data, want_of(reading)) as found:
+        _told_of(found.head)
+        yield found.source
 
 
 def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
@@ -197,11 +230,31 @@ def calibrated(m: ShiftVAE | ImageVAE, X: xr.DataArray) -> Calibration | None:
 
 
 def read(data: Path, reading: Reading) -> xr.DataArray:
-    """The signals in a file; what was found out about it goes to stderr."""
-    X = open_signals(data, **reading)
+    """The signals in a file, of a large one some; what was found out about it goes to stderr."""
+    X = _some(data, reading) if is_stored(data) else open_signals(data, **reading)
     log(f"{data.name}: {', '.join(f'{name} {size}' for name, size in X.sizes.items())}")
-    _told(note for note in str(X.attrs["notes"]).split("; ") if note)
+    _told_of(X)
     return X
+
+
+def _some(data: Path, reading: Reading) -> xr.DataArray:
+    """Of the signals in a large file as many as a fit takes."""
+    with stored(data, want_of(reading)) as found:
+        X = some_of_source(found.source).assign_attrs(found.head.attrs)
+    if len(X) < len(found.source):
+        told = f"{len(X)} of {len(found.source)} signals, drawn evenly; `shapeshift transform` reads them all"
+        X.attrs["notes"] = "; ".join(filter(None, [str(X.attrs["notes"]), told]))
+    return X
+
+
+def want_of(reading: Reading) -> Want:
+    """What `shapeshift.open` makes of its options."""
+    want = Want(**{name: value for name, value in reading.items() if value is not None})
+    return image_want(want) if want.kind == "image" else want
+
+
+def _told_of(X: xr.DataArray) -> None:
+    _told(note for note in str(X.attrs["notes"]).split("; ") if note)
 
 
 def _told(notes: Iterable[str]) -> None:

@@ -1,0 +1,45 @@
+"""docs/scaling.md holds: its Python and its commands run as printed, its figures were measured."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+from typer.testing import CliRunner
+
+from shapeshift.show.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.M | re.S)
+
+
+def test_the_page_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for code in blocks("python"):
+        exec(compile(code, "scaling.md", "exec"), names)
+    shift, truth = names["p"].shift, names["truth"]["shift"].values
+    assert abs(shift - shift.mean() - (truth - truth.mean())).mean() < 0.2
+    monkeypatch.setattr("shapeshift.show.report.write_report", lambda m, X, p, path, **_: path.touch())
+    commands = [line for block in blocks("bash") for line in block.splitlines()]
+    assert [shlex.split(command)[1] for command in commands] == ["fit", "transform"]
+    for command in commands:
+        done = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
+        assert done.exit_code == 0, (command, done.stderr)
+    assert (tmp_path / "shifts.zarr").is_dir()
+
+
+def test_the_figures_are_those_of_the_benchmark():
+    record = json.loads((RESULTS / "stream.json").read_text())
+    for row in record["streams"]:
+        assert f"| {row['n']:,} | {row['peak_mb']:.0f} |".replace(",", " ") in PAGE
+    assert f"{record['ratio']:.2f}" in PAGE
+    assert np.isclose(record["ratio"], record["rate"] / record["rate_in_memory"])
+    for row in json.loads((RESULTS / "draws.json").read_text())["table"]:
+        assert f"{row['log evidence, nats']}" in PAGE
