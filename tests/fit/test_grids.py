@@ -1,5 +1,8 @@
 """Signals on axes of their own: several in one fit, one that is not uniform, one that the model never saw."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -159,3 +162,13 @@ def test_a_list_of_rows_is_one_stack():
     assert not are_several([[1.0, 2.0], [3.0, 4.0]])
     assert not are_several([np.zeros(5), np.zeros(5)])
     assert are_several([np.zeros((2, 5)), np.zeros((2, 6))])
+
+
+def test_the_page_on_gaps_and_grids_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "gaps.md").read_text(encoding="utf-8")
+    names: dict = {}
+    for code in re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S):
+        exec(compile(code, "gaps.md", "exec"), names)
+    assert np.isfinite(names["filled"]).all()
+    assert len(names["p"]) == 600
