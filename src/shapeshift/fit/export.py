@@ -113,8 +113,10 @@ def write(path: Path, graph: Graph) -> None:
 
 
 def _median(x: Any, dim: int, keepdim: bool = False) -> Any:
-    """torch's median (the lower of two) along a dimension in ONNX's operations, and where it stands; of finite
-    numbers, for the graph lets no others in."""
+    """torch's median (the lower of two) along a dimension in ONNX's operations, and where it stands.
+
+    Of finite numbers: the graph lets no others in.
+    """
     from onnxscript import opset18 as op
 
     count = (x.shape[dim] - 1) // 2 + 1
