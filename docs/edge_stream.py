@@ -15,7 +15,7 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 axis = json.loads(session.get_modelmeta().custom_metadata_map["axis"])
 names = [output.name for output in session.get_outputs()]
 
-for count, line in enumerate(sys.stdin, start=1):  # or: in serial.Serial("/dev/ttyUSB0", 115200), of pyserial
+for count, line in enumerate(sys.stdin, start=1):  # or a serial port, see docs/edge.md
     try:
         signal = np.array([line.replace(",", " ").split()], dtype=np.float32)
     except ValueError:  # a heading, half a line

@@ -91,7 +91,10 @@ def write(path: Path, graph: Graph) -> None:
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
             dynamic_shapes=({0: "batch"},) * len(graph.inputs),
-            custom_translation_table={torch.ops.aten.median.dim: _median},
+            custom_translation_table={
+                torch.ops.aten.median.dim: _median,
+                torch.ops.aten.nanmedian.dim: _median,
+            },
             verbose=False,
         )
     assert program is not None
@@ -110,7 +113,10 @@ def write(path: Path, graph: Graph) -> None:
 
 
 def _median(x: Any, dim: int, keepdim: bool = False) -> Any:
-    """torch's median (the lower of two) along a dimension in ONNX's operations, and where it stands."""
+    """torch's median (the lower of two) along a dimension in ONNX's operations, and where it stands.
+
+    Of finite numbers: the graph lets no others in.
+    """
     from onnxscript import opset18 as op
 
     count = (x.shape[dim] - 1) // 2 + 1
