@@ -84,6 +84,15 @@ def test_what_was_cut_short_is_not_passed_over_in_silence(cut, data, tmp_path):
     assert not (tmp_path / "run.checkpoint").exists()
 
 
+def test_a_folder_without_a_state_is_none(data, tmp_path):
+    (tmp_path / "run.checkpoint").mkdir()  # killed before the first state was written
+    done = fit(data, tmp_path / "run", "--resume")
+    assert "nothing to go on with" in done.stderr
+    (tmp_path / "third.checkpoint").mkdir()
+    assert fit(data, tmp_path / "third").exit_code == 0
+    assert not (tmp_path / "third.checkpoint").exists()
+
+
 def test_other_options_or_data_are_refused(cut, data, tmp_path):
     done = fit(data, cut, "--resume", "--n-latent", "3")
     assert done.exit_code == 1

@@ -49,15 +49,16 @@ def state_beside(out: Path, every: int | None, *, resume: bool, force: bool) -> 
         If there is a state, and nothing is said of it.
     """
     folder = state_of(out)
+    there = any(folder.glob("stage-*.safetensors"))
     if folder.exists() and not resume:
-        if not force:
+        if there and not force:
             raise ShapeshiftError(
                 f"{folder}: got the state of a run that was cut short, needed to know what to do with it: "
                 "--resume goes on with it, --force begins anew"
             )
         shutil.rmtree(folder)
     if resume:
-        log(f"going on with {folder}" if folder.exists() else f"nothing to go on with at {folder}: beginning")
+        log(f"going on with {folder}" if there else f"nothing to go on with at {folder}: beginning")
     try:
         yield None if every is None else Checkpoint(folder, every)
     except BaseException:
