@@ -30,7 +30,7 @@ from shapeshift.fit.start_given import (
     together,
     worth_of_all,
 )
-from shapeshift.fit.start_line import decided, starting_lags
+from shapeshift.fit.start_line import decided, lags_within
 from shapeshift.fit.start_plane import build_plane, plane_start, tightened
 from shapeshift.fit.threads import one_each
 from shapeshift.fit.train import History, Plan, Signals, train
@@ -163,8 +163,8 @@ def _begun_on_line(
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)
-    start = together(tame, kinds, lambda r: starting_lags(design, free, tame[r], noise[r], generator))
-    worth = worth_of_all([worth_of_shift(x[r], noise[r], start.lag[r], design.n_latent) for r in kinds])
+    start = together(tame, kinds, lambda r: lags_within(design, free, tame[r], noise[r], generator, core))
+    worth = worth_of_all([worth_of_shift(x[r, core], noise[r], start.lag[r], design.n_latent) for r in kinds])
     worth = worth if "shift" in design.warps else None
     still = worth is not None and not worth.shifts and design.prior_sd.get("shift") is None
     if still:

@@ -32,7 +32,7 @@ from shapeshift.fit.start_kinds import (
     views_on_line,
     views_on_plane,
 )
-from shapeshift.fit.start_line import decided, reach_of, starting_lags
+from shapeshift.fit.start_line import decided, lags_within, reach_of
 from shapeshift.fit.start_plane import build_plane, plane_start
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.model.gaps import bridged, well_seen
@@ -135,7 +135,7 @@ def _kinds_on_line(
     free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)
-    start = starting_lags(design, free, tame, noise, generator)
+    start = lags_within(design, free, tame, noise, generator, core)
     plain = tame if free is None else free.cleared(design.likelihood.observed(tame))
     moves = "shift" in design.warps
     views = views_on_line(plain, start.lag, moves=moves)

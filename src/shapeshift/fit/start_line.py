@@ -7,10 +7,10 @@ from torch import Tensor
 
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.choose import look_spiked, nuisances_for
-from shapeshift.fit.start import Design
+from shapeshift.fit.start import Design, aligned_mean, canonical_grid
 from shapeshift.fit.subspace import by_subspace
 from shapeshift.model.likelihoods import StudentTNoise
-from shapeshift.model.nuisance import Nuisance
+from shapeshift.model.nuisance import Nuisance, nuisance
 
 
 def decided(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:
@@ -42,6 +42,20 @@ def starting_lags(
     at = torch.arange(length + 2 * reach) + found.reach - reach - middle
     template = found.template[at.clamp(0, len(found.template) - 1)]
     return found._replace(lag=torch.where(lag.abs() > reach, 0, lag), reach=reach, template=template)
+
+
+def lags_within(
+    design: Design, free: Nuisance | None, x: Tensor, noise: Tensor, generator: torch.Generator, core: slice
+) -> Alignment:
+    """The same by the samples that about all signals measured: what only some windows hold would serve a
+    template as a place for a copy of the pattern, which the others' bridges do not contradict."""
+    whole = torch.arange(x.shape[1])
+    inner = whole[core]
+    if len(inner) == len(whole):
+        return starting_lags(design, free, x, noise, generator)
+    own = nuisance(design.nuisance or (), canonical_grid(len(whole))[core])
+    found = starting_lags(design, own, x[:, core], noise, generator)
+    return found._replace(template=aligned_mean(x, found.lag, found.reach, x.new_ones(len(x))))
 
 
 def reach_of(lag: Tensor, length: int) -> int:
