@@ -1,5 +1,5 @@
-"""ONNX files against Python: parity of many kinds of models at many batch sizes; accuracy, time and size by the
-number of refining steps."""
+"""ONNX files against Python: parity of many kinds of models at many batch sizes; accuracy, time and size by
+the number of refining steps."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def fitted():
         if kind not in made:
             draw, options = KINDS[kind]
             options = {"epochs": 4, "width": 16, **options}
-            made[kind] = ss.ShiftVAE(**options).fit(draw(300, 0), x=np.linspace(-1, 1, draw(2, 0).shape[1]))
+            made[kind] = ss.ShiftVAE(**options).fit(draw(300, 0), x=np.linspace(20, 50, draw(2, 0).shape[1]))
         return made[kind]
 
     return of
@@ -184,7 +184,7 @@ def test_the_file_is_one_and_tells_what_it_needs_to(fitted, files):
     assert not any(t.external_data for t in proto.graph.initializer)
     data = told(path)
     axis = json.loads(data["axis"])
-    assert axis == {"name": "sample", "units": "", "first": -1.0, "last": 1.0, "samples": len(model.axis_)}
+    assert axis == {"name": "sample", "units": "", "first": 20.0, "last": 50.0, "samples": len(model.axis_)}
     assert data["format"] == "shapeshift-onnx"
     assert data["shapeshift"] == ss.__version__ == proto.producer_version
     assert data["kind"] == "ShiftVAE"
