@@ -22,7 +22,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 BATCHES = (1, 2, 7, 64, 1000)
 ENOUGH = 1e-4  # of a sample
-SCRIPT = Path(__file__).parents[2] / "docs" / "edge_stream.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "docs" / "edge_stream.py"
 
 
 def session(path):
@@ -101,7 +102,7 @@ def fitted():
         if kind not in made:
             draw, options = KINDS[kind]
             options = {"epochs": 4, "width": 16, **options}
-            made[kind] = ss.ShiftVAE(**options).fit(draw(300, 0), x=np.linspace(-1, 1, draw(2, 0).shape[1]))
+            made[kind] = ss.ShiftVAE(**options).fit(draw(300, 0), x=np.linspace(20, 50, draw(2, 0).shape[1]))
         return made[kind]
 
     return of
@@ -184,7 +185,7 @@ def test_the_file_is_one_and_tells_what_it_needs_to(fitted, files):
     assert not any(t.external_data for t in proto.graph.initializer)
     data = told(path)
     axis = json.loads(data["axis"])
-    assert axis == {"name": "sample", "units": "", "first": -1.0, "last": 1.0, "samples": len(model.axis_)}
+    assert axis == {"name": "sample", "units": "", "first": 20.0, "last": 50.0, "samples": len(model.axis_)}
     assert data["format"] == "shapeshift-onnx"
     assert data["shapeshift"] == ss.__version__ == proto.producer_version
     assert data["kind"] == "ShiftVAE"
@@ -512,3 +513,18 @@ def test_the_script_needs_only_two_packages_and_is_short():
     assert len([line for line in body.splitlines() if line.strip()]) <= 24
     imported = {line.split()[1] for line in body.splitlines() if line.startswith(("import", "from"))}
     assert imported == {"json", "sys", "numpy", "onnxruntime"}
+
+
+def test_the_page_tells_what_was_measured():
+    record = json.loads((ROOT / "benchmarks" / "results" / "edge.json").read_text())
+    page = (ROOT / "docs" / "edge.md").read_text()
+    for name, row in record["steps"].items():
+        told = f"`--steps {name[6:]}`" if name.startswith("steps=") else "`posterior(X)`, in Python"
+        cells = next(line for line in page.splitlines() if line.startswith(f"| {told} |")).split(" | ")
+        assert cells[1:3] == [f"{row['efficiency']:.2f}", f"{100 * row['coverage68']:.1f} %"], name
+        if "kB" in row:
+            ms = [f"{row['ms, batch 1']:.2f}", f"{row['ms, batch 100']:.{2 if name > 'steps=0' else 3}f}"]
+            assert cells[3:] == [*ms, f"{row['kB']:.0f} kB |"], name
+    worst = max(record["parity"].values())
+    assert worst <= ENOUGH
+    assert f"at most {worst:.1e}".replace("e-0", "e-") in page
