@@ -186,6 +186,39 @@ def test_signals_along_columns_are_refused(X, model, tmp_path):
         ss.stream(model, tmp_path / "a.h5", tmp_path / "p.zarr")
 
 
+def test_zarr_is_large_by_what_it_unpacks_to(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("X", data=np.zeros((2**12, 2**14)), chunks=(2**10, 2**14))
+    assert sum(p.stat().st_size for p in (tmp_path / "a.zarr").rglob("*") if p.is_file()) < 2**20
+    assert stored.is_stored(tmp_path / "a.zarr")
+    assert not stored.is_stored(zarr_file(tmp_path / "b.zarr", ss.synthetic.article(n=9, seed=0)[0]))
+
+
+def test_hostile_stores_are_refused(X, model, tmp_path):
+    path = zarr_file(tmp_path / "a.zarr", X)
+    document = path / "X" / ".zarray"
+    told = json.loads(document.read_text())
+    document.write_text(json.dumps(told | {"compressor": {"id": "pickle"}}))
+    with pytest.raises(ShapeshiftError, match="pickle"):
+        ss.stream(model, path, tmp_path / "p.nc")
+    document.write_text(json.dumps(told | {"shape": [10**12, 100]}))
+    with pytest.raises(ShapeshiftError, match="claim to be"):
+        ss.stream(model, path, tmp_path / "p.nc")
+
+
+@pytest.mark.parametrize("read_all", [True, False])
+def test_documents_that_were_not_looked_at_do_not_count(X, model, tmp_path, read_all):
+    path = zarr_file(tmp_path / "a.zarr", X)
+    zarr.consolidate_metadata(path)
+    told = json.loads((path / ".zmetadata").read_text())
+    told["metadata"]["X/.zarray"]["shape"] = [10**12, 100]
+    (path / ".zmetadata").write_text(json.dumps(told))
+    if read_all:
+        assert ss.open(path).shape == X.shape
+    else:
+        assert ss.stream(model, path, tmp_path / "p.nc").n_signals == N
+
+
 def test_a_damaged_chunk_is_a_sentence_and_leaves_nothing(X, model, tmp_path):
     path = zarr_file(tmp_path / "a.zarr", X)
     (path / "X" / "2.0").write_bytes(b"rubbish")
@@ -229,7 +262,9 @@ def call(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_transform_streams_zarr(X, model, tmp_path):
+@pytest.mark.parametrize("large", [True, False])
+def test_transform_reads_and_writes_zarr(X, model, tmp_path, monkeypatch, large):
+    monkeypatch.setattr(stored, "LARGE", 0 if large else 2**28)
     model.save(tmp_path / "m.safetensors")
     data = zarr_file(tmp_path / "a.zarr", X)
     done = call("transform", tmp_path / "m.safetensors", data, "--out", tmp_path / "p.zarr", "--json")
@@ -260,6 +295,7 @@ def test_small_files_go_into_zarr_too(X, model, tmp_path):
 
 def test_fit_draws_from_large_files_and_says_so(X, tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "MOST", 100)
+    monkeypatch.setattr(stored, "LARGE", 0)
     monkeypatch.setattr("shapeshift.show.report.write_report", lambda m, X, p, path, **_: path.touch())
     data = zarr_file(tmp_path / "a.zarr", X)
     done = call("fit", data, "--out", tmp_path / "run", "--epochs", 2, "--json")

@@ -127,7 +127,9 @@ def _check_shape(shape: tuple[int, ...], least: int, source: str) -> None:
         )
 
 
-def check_size(claimed: int, stored: int, what: str, *, floats: int = 0, floor: int = _FLOOR) -> None:
+def check_size(
+    claimed: int, stored: int, what: str, *, floats: int = 0, floor: int = _FLOOR, whole: bool = True
+) -> None:
     """Refuse an array that claims to be far larger than what is stored of it, before memory is asked for.
 
     Parameters
@@ -140,6 +142,8 @@ def check_size(claimed: int, stored: int, what: str, *, floats: int = 0, floor: 
         Bytes once its numbers are floats, see :func:`bytes_of`.
     floor : int
         Bytes in memory that are above suspicion.
+    whole : bool
+        Whether all of it has to fit into memory.
 
     Raises
     ------
@@ -153,7 +157,7 @@ def check_size(claimed: int, stored: int, what: str, *, floats: int = 0, floor: 
             "the file is damaged or made to fill the memory, write it again"
         )
     memory = _memory()
-    if memory and needed > memory:
+    if whole and memory and needed > memory:
         raise ShapeshiftError(
             f"{what}: got an array of {needed / 2**30:.1f} GiB, needed one that fits into the memory of "
             f"{memory / 2**30:.1f} GiB: crop it or split the file"

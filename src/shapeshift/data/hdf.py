@@ -126,8 +126,9 @@ def entry(name: str, dataset: h5py.Dataset, source: str) -> Entry:
     )
 
 
-def check_stored(dataset: h5py.Dataset, source: str) -> None:
-    """Refuse a data set whose claimed shape is not backed by bytes in the file, before memory is asked for.
+def check_stored(dataset: h5py.Dataset, source: str, *, whole: bool = True) -> None:
+    """Refuse a data set whose claimed shape is not backed by bytes in the file, before memory is asked for;
+    of one that is not read as a ``whole``, the chunks are what has to fit into it.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def check_stored(dataset: h5py.Dataset, source: str) -> None:
         f"{source}, {dataset.name!r}",
     )
     size = dataset.dtype.itemsize
-    check_size(dataset.size * size, stored, what, floats=bytes_of(dataset.shape, size))
+    check_size(dataset.size * size, stored, what, floats=bytes_of(dataset.shape, size), whole=whole)
     if dataset.chunks:
         check_size(math.prod(dataset.chunks) * size, stored, what)
         check_chunks(dataset, what)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from shapeshift.data import zarr_folder
 from shapeshift.data.blocks import Source, dims_of, framed, in_frame, inner_dims, source_of, unit_of
 from shapeshift.data.carrier import Want
+from shapeshift.data.libraries import library
 from shapeshift.data.selection import Entry, choose, from_entries
 from shapeshift.errors import ShapeshiftError
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ENDINGS = (".zarr", ".h5", ".hdf5", ".npy")
-LARGE = 2**28  # bytes from which on a file is not loaded; Zarr never is
+LARGE = 2**28  # bytes from which on a file is not loaded
 
 
 class Stored(NamedTuple):
@@ -36,9 +38,10 @@ class Stored(NamedTuple):
 
 
 def is_stored(path: Path) -> bool:
-    """Whether a path is read block by block: Zarr, or another large file of which that can be done."""
-    if path.suffix.lower() == ".zarr":
-        return path.is_dir()
+    """Whether a path is large, and of a kind that can be read block by block."""
+    if path.suffix.lower() == ".zarr" and path.is_dir():
+        with _reading(path.name):
+            return zarr_folder.claimed(path) > LARGE
     return path.suffix.lower() in ENDINGS and path.is_file() and path.stat().st_size > LARGE
 
 
@@ -86,12 +89,17 @@ def _reading(name: str) -> Iterator[None]:
 def _hdf(path: Path, want: Want) -> Iterator[Stored]:
     import h5py
 
-    from shapeshift.data.hdf import entry, explore, texts
+    from shapeshift.data.hdf import check_stored, entry, explore, texts
 
     with h5py.File(path, "r") as file:
         contents = explore(file, want, path.name)
         entries = [entry(name, array, path.name) for name, array in contents.arrays.items()]
-        yield _of_entries(entries, contents.arrays.__getitem__, want, path.name, "hdf5", texts(contents))
+
+        def array_of(name: str) -> h5py.Dataset:
+            check_stored(contents.arrays[name], path.name, whole=False)
+            return contents.arrays[name]
+
+        yield _of_entries(entries, array_of, want, path.name, "hdf5", texts(contents))
 
 
 @contextmanager
@@ -105,8 +113,9 @@ def _npy(path: Path, want: Want) -> Iterator[Stored]:
 def _zarr(path: Path, want: Want) -> Iterator[Stored]:
     import xarray as xr
 
-    zarr = zarr_library(path.name)
-    root = zarr.open(path, mode="r")
+    zarr = library("zarr", path.name)
+    zarr_folder.check(path, whole=False)
+    root = zarr.open(path, mode="r", use_consolidated=False)  # the documents that were checked
     if not hasattr(root, "members"):
         entry = Entry("the array", root.shape, root.dtype.kind, lambda: root[...])
         yield _of_entries([entry], lambda _: root, want, path.name, "zarr", {})
@@ -118,23 +127,6 @@ def _zarr(path: Path, want: Want) -> Iterator[Stored]:
             yield _of_dataset(data, entries, want, path.name)
     else:
         yield _of_entries(entries, arrays.__getitem__, want, path.name, "zarr", {})
-
-
-def zarr_library(source: str) -> Any:
-    """The zarr package.
-
-    Raises
-    ------
-    ShapeshiftError
-        If it is not installed.
-    """
-    try:
-        import zarr
-    except ImportError as error:
-        raise ShapeshiftError(
-            f"{source}: got a Zarr store, needed the package zarr: pip install 'shapeshift[large]'"
-        ) from error
-    return zarr
 
 
 def _entry(name: str, array: Any) -> Entry:

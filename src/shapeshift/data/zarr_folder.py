@@ -52,19 +52,28 @@ def read(path: Path, want: Want) -> xr.DataArray:
                 store.close()
 
 
-def check(path: Path) -> None:
+def check(path: Path, *, whole: bool = True) -> None:
     """Refuse a store that leads out of itself, needs unknown codecs, or claims more than is there.
+
+    ``whole`` : whether all of an array has to fit into memory, or a chunk of it at a time.
 
     Raises
     ------
     ShapeshiftError
     """
     for name, found in (_zipped(path) if path.is_file() else _folder(path)).items():
-        _check(name, found, path.name)
+        _check(name, found, path.name, whole)
+
+
+def claimed(path: Path) -> int:
+    """Bytes that the arrays of a folder would take in memory, as their documents have it."""
+    told = (json.loads(text) for text, _, _ in _folder(path).values())
+    arrays = [t for t in told if isinstance(t, dict) and "shape" in t]
+    return sum(math.prod(shape) * size for shape, _, size in map(_sizes, arrays))
 
 
 def _read(zarr: Any, store: Any, want: Want, source: str) -> xr.DataArray:
-    root = zarr.open(store, mode="r")
+    root = zarr.open(store, mode="r", use_consolidated=False)  # the documents that were checked
     if not hasattr(root, "members"):
         return _single(root, want, source)
     arrays = dict(root.arrays())
@@ -156,7 +165,7 @@ def _below(document: str, sizes: Mapping[str, int]) -> tuple[int, int]:
     return sum(inside), len(inside)
 
 
-def _check(name: str, found: tuple[bytes, int, int], source: str) -> None:
+def _check(name: str, found: tuple[bytes, int, int], source: str, whole: bool) -> None:
     """Refuse an array of unknown codecs, or one that claims far more than is stored of it."""
     text, stored, files = found
     told = json.loads(text)
@@ -170,7 +179,7 @@ def _check(name: str, found: tuple[bytes, int, int], source: str) -> None:
             )
     shape, chunks, size = _sizes(told)
     what = f"{source}, {name!r}"
-    check_size(math.prod(shape) * size, stored, what)
+    check_size(math.prod(shape) * size, stored, what, whole=whole)
     check_size(math.prod(chunks) * size, stored, what)
     count = math.prod(-(-s // max(c, 1)) for s, c in zip(shape, chunks, strict=True))
     if count > _MOST_CHUNKS and count > 100 * files:

@@ -237,7 +237,7 @@ def transform(
 ) -> None:
     """Shifts, or poses, and shapes of new signals or images, by a model fitted before.
 
-    Zarr and large .h5, .hdf5 and .npy files are read and written a block at a time.
+    Large .zarr, .h5, .hdf5 and .npy files are read and written a block at a time.
     """
     _set_up()
     from shapeshift.show.tasks import transform_file

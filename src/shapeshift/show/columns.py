@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from shapeshift.data.blocks import Source, pieces
-from shapeshift.data.stored import zarr_library
+from shapeshift.data.libraries import library
 from shapeshift.fit.lazily import LONGEST
 from shapeshift.show.run import table
 
@@ -52,7 +52,7 @@ def places(source: Source, begin: int, end: int) -> dict[str, np.ndarray]:
 @contextmanager
 def zarr_columns(path: Path, source: Source, frame: xr.Dataset) -> Iterator[Write]:
     """One array a column in a Zarr group of version 2, for which names of any length have a standard."""
-    zarr = zarr_library(path.name)
+    zarr = library("zarr", path.name)
     options: dict[str, Any] = {"mode": "w", "zarr_format": 2, "consolidated": False}
     frame.to_zarr(path, **options)
     group = zarr.open_group(path, mode="a", use_consolidated=False)
