@@ -57,7 +57,7 @@ def read(
                     f"{path.name} has format version {header.get('version')}, this shapeshift reads "
                     f"{VERSION}: update shapeshift or fit again."
                 )
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+            tensors = {k: file.get_tensor(k).clone() for k in file.keys()}  # noqa: SIM118
             description = json.loads(header["description"])
     except ShapeshiftError:
         raise

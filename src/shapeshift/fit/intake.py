@@ -44,8 +44,9 @@ def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Sta
     if framed and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
     fitted = hasattr(model, "axis_") and not reset
-    if fitted and x is None and model.sampled_ is not None and np.shape(X)[-1:] == model.sampled_.shape:
-        x = None if framed or in_kind(X, inner=1) is not None else model.sampled_
+    plain = not framed and in_kind(X) is None
+    if fitted and plain and x is None and model.sampled_ is not None:
+        x = model.sampled_ if np.shape(X)[-1:] == model.sampled_.shape else None
     stack = as_stack(X, x, gaps=True)
     located = x is not None or (stack.given is not None and stack.given.dims[-1] in stack.given.coords)
     if fitted and located and not same_axis(stack.axis, axis_of(model)):
