@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,17 +42,22 @@ def outcome(given: Input, folder: Path) -> Outcome:
             archive.extractall(path)
     else:
         path.write_bytes(given.data)
+    printed = io.StringIO()
     try:
-        if given.ending == MODEL:
-            told = _answers(ss.load(path))
-        else:
-            told = _labelled(ss.open(path, **given.reading))
+        with redirect_stdout(printed):
+            if given.ending == MODEL:
+                told = _answers(ss.load(path))
+            else:
+                told = _labelled(ss.open(path, **given.reading))
     except ss.ShapeshiftError as error:
+        if printed.getvalue():
+            return Outcome("wrong", f"printed {printed.getvalue()[:100]!r}")
         return _refused(error)
     except Exception as error:
         return Outcome("wrong", f"{type(error).__name__}: {error}")
     finally:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    told = told or (f"printed {printed.getvalue()[:100]!r}" if printed.getvalue() else "")
     return Outcome("wrong" if told else "read", told)
 
 

@@ -8,6 +8,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +18,7 @@ import xarray as xr
 from shapeshift.data.carrier import Want, check_size
 from shapeshift.data.libraries import library, reading
 from shapeshift.data.named import from_array, from_dataset
+from shapeshift.data.packed import HEAD, Chunk, check_packed, packer
 from shapeshift.data.selection import Entry, from_entries
 from shapeshift.errors import ShapeshiftError
 
@@ -62,7 +64,7 @@ def check(path: Path, *, whole: bool = True) -> None:
     ShapeshiftError
     """
     for name, found in (_zipped(path) if path.is_file() else _folder(path)).items():
-        _check(name, found, path.name, whole)
+        _check(name, found, path, whole)
 
 
 def claimed(path: Path) -> int:
@@ -165,9 +167,9 @@ def _below(document: str, sizes: Mapping[str, int]) -> tuple[int, int]:
     return sum(inside), len(inside)
 
 
-def _check(name: str, found: tuple[bytes, int, int], source: str, whole: bool) -> None:
+def _check(name: str, found: tuple[bytes, int, int], path: Path, whole: bool) -> None:
     """Refuse an array of unknown codecs, or one that claims far more than is stored of it."""
-    text, stored, files = found
+    (text, stored, files), source = found, path.name
     told = json.loads(text)
     if not isinstance(told, dict) or told.get("node_type") == "group":
         return
@@ -187,6 +189,30 @@ def _check(name: str, found: tuple[bytes, int, int], source: str, whole: bool) -
             f"{what}: got {files} files that claim to be {count} chunks, needed an array that is really "
             "there: the store is damaged, write it again"
         )
+
+    if codec := packer(told, what):
+        check_packed(codec, _chunks(path, name), math.prod(chunks) * size, what)
+
+
+def _chunks(path: Path, document: str) -> Iterator[Chunk]:
+    """Chunks of the array that a document describes: all files beside and below it that are none."""
+    above = document.rpartition("/")[0]
+    if path.is_dir():
+        for here in (path / above).rglob("*"):
+            if here.is_file() and not _is_word(here.name):
+                with here.open("rb") as file:
+                    yield here.stat().st_size, file.read(HEAD), here.read_bytes
+        return
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.filename.startswith(f"{above}/" if above else "") and not _is_word(info.filename):
+                with archive.open(info) as member:
+                    yield info.file_size, member.read(HEAD), partial(archive.read, info)
+
+
+def _is_word(name: str) -> bool:
+    """Whether a file holds metadata, and no numbers."""
+    return PurePosixPath(name).name in (*_DOCUMENTS, ".zattrs", ".zgroup", ".zmetadata")
 
 
 def _sizes(told: Mapping[str, Any]) -> tuple[list[int], list[int], int]:
