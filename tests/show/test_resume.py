@@ -121,8 +121,16 @@ def test_a_run_that_is_complete_is_left_as_it_is(data, tmp_path):
         assert "exists" in done.stderr
 
 
-def test_a_failure_before_the_fit_leaves_no_state(data, tmp_path):
+def test_a_failure_before_the_training_leaves_no_state(data, tmp_path, monkeypatch):
     assert fit(data, tmp_path / "run", "--resume", "--shift-sd", "-1").exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["peaks.npz"]
+
+    def fail(*_, **__):
+        assert (tmp_path / "run.checkpoint").is_dir()
+        raise ss.ShapeshiftError("nothing to align")
+
+    monkeypatch.setattr("shapeshift.fit.base.fit_best", fail)
+    assert "nothing to align" in fit(data, tmp_path / "run", "--resume").stderr
     assert [path.name for path in tmp_path.iterdir()] == ["peaks.npz"]
 
 
