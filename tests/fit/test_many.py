@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import shapeshift as ss
@@ -53,7 +54,17 @@ def test_side_by_side_they_are_the_same_and_one_that_dies_takes_no_other_along(f
     assert other.table["evidence"][1] == fits.table["evidence"][2]
 
 
-def test_the_estimator_and_torch_are_left_as_they_are(fits):
+def test_the_estimator_and_torch_are_left_as_they_are(fits, monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    fail = lambda *_, **__: (seen.append(torch.get_num_threads()), 1 / 0)  # noqa: E731
+    monkeypatch.setattr(ss.ShiftVAE, "fit", fail)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ShapeshiftError, match="division by zero"):
+            ss.fit_many(SMALL, X, seeds=1, workers=1)
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
     assert not hasattr(SMALL, "fitted_")
     assert SMALL.get_params() == ss.ShiftVAE(1, epochs=5, width=8).get_params()
 

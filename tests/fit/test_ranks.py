@@ -15,13 +15,29 @@ from shapeshift.fit.ranks import Ranks, ranks_here
 N, LENGTH, OPTIONS = 400, 50, {"epochs": 12, "width": 16}
 
 TOGETHER = """
-import hashlib, json, sys
+import contextlib, hashlib, io, json, sys
 from torch import distributed
 import shapeshift as ss
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit import checkpoint
+from shapeshift.fit import checkpoint, train
+from shapeshift.show import cli, report, tasks
+
+folder = sys.argv[1]
+report.write_report = lambda m, X, p, page, **_: page.touch()  # not at stake here
+tasks.calibrated = lambda m, X: None
+says = []
+for more in ((), ("--resume",)):
+    fit = ["fit", folder + "/x.npy", "--out", folder + "/run", "--epochs", "3", "--json", *more]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        cli.app(fit, standalone_mode=False)
+    says.append([out.getvalue(), err.getvalue()])
 distributed.init_process_group("gloo")
-rank, folder = distributed.get_rank(), sys.argv[1]
+rank = distributed.get_rank()
+real, rows = train.elbo, []
+def elbo(vae, x, *rest):
+    rows.append(len(x))
+    return real(vae, x, *rest)
+train.elbo = elbo
 if rank:
     checkpoint.write = lambda *_: sys.exit("another than the first has written")
 X, _ = ss.synthetic.article(n={N}, seed=1)
@@ -39,7 +55,7 @@ except ShapeshiftError as error:
     refused = str(error)
 told = {"digest": hashlib.sha256(weights).hexdigest(), "again": same, "refused": refused}
 told["score"] = float(m.posterior(X).log_evidence.mean()) if rank == 0 else None
-told["history"] = m.history_.columns
+told |= {"says": says, "history": m.history_.columns, "rows": rows[:3]}
 open(f"{folder}/{rank}.json", "w").write(json.dumps(told))
 distributed.destroy_process_group()
 """
@@ -56,6 +72,7 @@ def told(tmp_path_factory):
     """What two processes say of one fit, each for itself."""
     folder = tmp_path_factory.mktemp("together")
     (folder / "fit.py").write_text(TOGETHER.replace("{N}", str(N)).replace("{OPTIONS}", repr(OPTIONS)))
+    np.save(folder / "x.npy", ss.synthetic.article(n=90, seed=3)[0].values[:, ::2])
     done = torchrun(str(folder / "fit.py"), str(folder))
     assert done.returncode == 0, done.stderr
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)], folder
@@ -68,13 +85,23 @@ def test_all_processes_end_with_the_same_weights_and_history(told):
     assert one["history"]["val_loss"] == two["history"]["val_loss"]
 
 
+def test_each_takes_its_half_of_a_batch(told):
+    assert [one["rows"] for one in told[0]] == [[64, 64, 52]] * 2  # 360 of 400 in batches of 128
+
+
 def test_together_they_are_as_good_as_one_within_the_spread_of_seeds(told):
     (one, _), _ = told
     X = ss.synthetic.article(n=N, seed=1)[0][:, ::2]
     alone = [ss.ShiftVAE(**OPTIONS, random_state=seed).fit(X) for seed in range(3)]
     scores = [m.posterior(X).log_evidence.mean() for m in alone]
     losses = [min(m.history_.columns["val_loss"]) for m in alone]
-    for own, others in ((one["score"], scores), (min(one["history"]["val_loss"]), losses)):
+    trained = [m.history_.columns["loss"][-1] for m in alone]
+    pairs = (
+        (one["score"], scores),
+        (min(one["history"]["val_loss"]), losses),
+        (one["history"]["loss"][-1], trained),
+    )
+    for own, others in pairs:
         assert abs(own - np.mean(others)) < 3 * np.ptp(others)
     assert one["history"] != alone[0].history_.columns  # it did train otherwise
 
@@ -89,6 +116,15 @@ def test_only_the_first_writes_and_a_fit_together_goes_on_together(told):
 
 def test_a_folder_that_one_does_not_see_is_refused(told):
     assert all("not every process" in one["refused"] for one in told[0][1:])
+
+
+def test_the_command_line_fits_together_and_the_first_writes_and_speaks(told):
+    (one, two), folder = told
+    assert json.loads(one["says"][0][0])["run"] == str(folder / "run")
+    assert (folder / "run" / "signals.csv").exists()
+    assert not (folder / "run.checkpoint").exists()
+    assert "complete" in one["says"][1][1]
+    assert two["says"] == [["", ""], ["", ""]]
 
 
 def test_shares_of_a_batch_are_equal_and_add_up():
@@ -113,14 +149,6 @@ def test_draws_differ_and_the_common_generator_does_not():
     assert ranks_here().draws(alone) is alone
 
 
-def test_the_command_line_fits_together_and_one_writes(tmp_path):
-    X, _ = ss.synthetic.article(n=90, seed=3)
-    np.save(tmp_path / "x.npy", X.values[:, ::2])
-    fit = ["-m", "shapeshift", "fit", str(tmp_path / "x.npy"), "--out", str(tmp_path / "run"), "--json"]
-    done = torchrun(*fit, "--epochs", "3", "--checkpoint-every", "1")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["run"] == str(tmp_path / "run")
-    assert done.stderr.count("loading") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "x.npy"]
-    again = torchrun(*fit, "--epochs", "3", "--resume")
-    assert (again.returncode, "complete" in again.stderr) == (0, True)
+def test_the_package_is_a_module_that_torchrun_can_start():
+    done = subprocess.run([sys.executable, "-m", "shapeshift", "--version"], capture_output=True, text=True)
+    assert done.stdout.strip() == ss.__version__

@@ -121,8 +121,16 @@ def test_a_run_that_is_complete_is_left_as_it_is(data, tmp_path):
         assert "exists" in done.stderr
 
 
-def test_a_failure_before_the_fit_leaves_no_state(data, tmp_path):
+def test_a_failure_before_the_training_leaves_no_state(data, tmp_path, monkeypatch):
     assert fit(data, tmp_path / "run", "--resume", "--shift-sd", "-1").exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["peaks.npz"]
+
+    def fail(*_, **__):
+        assert (tmp_path / "run.checkpoint").is_dir()
+        raise ss.ShapeshiftError("nothing to align")
+
+    monkeypatch.setattr("shapeshift.fit.base.fit_best", fail)
+    assert "nothing to align" in fit(data, tmp_path / "run", "--resume").stderr
     assert [path.name for path in tmp_path.iterdir()] == ["peaks.npz"]
 
 
@@ -150,7 +158,7 @@ import shapeshift as ss
 X = np.load(sys.argv[1])["X"]
 torch.set_num_threads(1)
 print("fitting", flush=True)
-ss.ShiftVAE(epochs=300, width=8).fit(X, checkpoint=ss.Checkpoint(sys.argv[2], every=1))
+ss.ShiftVAE(epochs=150, width=8).fit(X, checkpoint=ss.Checkpoint(sys.argv[2], every=1))
 print("done", flush=True)
 """
 
@@ -159,7 +167,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(data, tmp_path):
     with np.load(data) as arrays:
         X = arrays["X"]
     begin = time.perf_counter()
-    whole = ss.ShiftVAE(epochs=300, width=8).fit(X)
+    whole = ss.ShiftVAE(epochs=150, width=8).fit(X)
     seconds, rng, state = time.perf_counter() - begin, np.random.default_rng(0), tmp_path / "state"
     for share in rng.uniform(0.3, 1, 3):  # each goes on where the one before was killed
         command = [sys.executable, "-c", FITTED, str(data), str(state)]
@@ -168,7 +176,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(data, tmp_path):
             assert process.stdout.readline() == "fitting\n"
             time.sleep(share * seconds)
             process.kill()
-    again = ss.ShiftVAE(epochs=300, width=8).fit(X, checkpoint=state)
+    again = ss.ShiftVAE(epochs=150, width=8).fit(X, checkpoint=state)
     assert whole.history_ == again.history_
     p, q = whole.posterior(X), again.posterior(X)
     for name in ("shift", "shift_sd", "z", "z_sd", "noise_sd", "log_evidence"):
