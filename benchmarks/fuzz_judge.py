@@ -31,9 +31,6 @@ class Outcome(NamedTuple):
     said: str
 
 
-# --- changes
-
-
 def outcome(given: Input, folder: Path) -> Outcome:
     """Read an input, and say whether it was read, or refused as it should be."""
     path = folder / f"input{given.ending}"

@@ -315,6 +315,3 @@ def hostile(ending: str, random: Random) -> Input:
     way = changed if knowing is None or (random.random() < 0.3 and ending != ".zarr") else knowing
     reading = {} if ending == MODEL else random.choice(READINGS)
     return Input(way(data, random, other), ending, reading)
-
-
-# --- judgement
