@@ -29,6 +29,7 @@ def status(name: str) -> float:
 
 def main() -> None:
     """One line of JSON for each input; a line without "what" says which one is being read."""
+    results, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no result
     ending, seed, first, count, megabytes = sys.argv[1], *map(int, sys.argv[2:6])
     torch.set_num_threads(1)
     warnings.simplefilter("error")
@@ -42,14 +43,13 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         for index in range(first, first + count):
             given = hostile(ending, Random(f"{seed} {ending} {index}"))
-            print(json.dumps({"index": index}), flush=True)
+            print(json.dumps({"index": index}), file=results, flush=True)
             Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
             before, start = status("VmRSS"), time.perf_counter()
             found = outcome(given, folder)
             told = {"seconds": time.perf_counter() - start, "megabytes": status("VmHWM") - before}
-            print(
-                json.dumps({"index": index, "what": found.what, "said": found.said[:300], **told}), flush=True
-            )
+            record = {"index": index, "what": found.what, "said": found.said[:300], **told}
+            print(json.dumps(record), file=results, flush=True)
 
 
 if __name__ == "__main__":
