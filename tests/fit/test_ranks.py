@@ -61,10 +61,17 @@ distributed.destroy_process_group()
 """
 
 
-def torchrun(*command, **environment):
+def torchrun(*command):
+    """What two processes have printed; should they wait for each other, torchrun ends them."""
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    own = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    return subprocess.run([*start, *command], capture_output=True, text=True, env=own, timeout=300)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([*start, *command], env=os.environ | {"OMP_NUM_THREADS": "1"}, **pipes) as process:
+        try:
+            said, _ = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            said, _ = process.communicate()
+    assert process.returncode == 0, said
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +80,7 @@ def told(tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     (folder / "fit.py").write_text(TOGETHER.replace("{N}", str(N)).replace("{OPTIONS}", repr(OPTIONS)))
     np.save(folder / "x.npy", ss.synthetic.article(n=90, seed=3)[0].values[:, ::2])
-    done = torchrun(str(folder / "fit.py"), str(folder))
-    assert done.returncode == 0, done.stderr
+    torchrun(str(folder / "fit.py"), str(folder))
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)], folder
 
 
