@@ -296,7 +296,7 @@ def test_a_draw_leaves_no_label_behind(stored, monkeypatch):
 def test_two_workers_give_the_same_bits(on_map, model):
     from distributed import Client, LocalCluster
 
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True)
     with cluster, Client(cluster) as client:
         lazy = model.posterior(on_map.chunk({"y": 2, "col": 15}))
         found = client.compute(lazy).result()
