@@ -81,14 +81,14 @@ KINDS = {
     "gain and baseline": (lambda n, s: peaks(n, s, gain=True)[0], {"nuisance": ("gain", "baseline")}),
     "counts": (counts, {"likelihood": "poisson"}),
     "counts with a gain": (counts, {"likelihood": "poisson", "nuisance": ("gain", "offset")}),
-    "spikes": (spiky, {"likelihood": "student-t", "zero": "peak"}),
+    "spikes": (spiky, {"likelihood": "student-t", "zero": "peak", "nuisance": ("gain", "baseline")}),
     "peak": (lambda n, s: peaks(n, s)[0], {"zero": "peak"}),
     "centroid": (lambda n, s: peaks(n, s)[0], {"zero": "centroid", "n_latent": 1}),
     "max": (lambda n, s: peaks(n, s, gain=True)[0] + 2, {"normalise": "max"}),
     "area": (lambda n, s: peaks(n, s)[0], {"normalise": "area"}),
     "sd": (large, {"normalise": "sd"}),
     "minmax": (large, {"normalise": "minmax"}),
-    "network of the coordinate": (lambda n, s: peaks(n, s)[0], {"decoder": "coordinate"}),
+    "network of the coordinate": (lambda n, s: peaks(n, s)[0], {"decoder": "coordinate", "epochs": 1}),
     "ordinary": (lambda n, s: peaks(n, s)[0], {"warps": ()}),
 }
 
@@ -154,7 +154,7 @@ def in_a_process(model, folder):
     return folder / "article.onnx"
 
 
-@pytest.mark.parametrize("kind", ["article", "gain and baseline", "spikes"])
+@pytest.mark.parametrize("kind", ["article", "spikes"])
 def test_the_file_says_what_python_says(kind, fitted, files):
     model, x = fitted(kind), KINDS[kind][0](1000, 7).astype(np.float32)
     for n in BATCHES:
@@ -349,10 +349,10 @@ def images(n, seed=0, shape=(14, 11)):
 
 @pytest.fixture(scope="module")
 def turned():
-    options = {"warps": ("rotation", "shift", "scale"), "nuisance": ("gain",), "epochs": 3, "width": 16}
+    options = {"warps": ("rotation", "shift"), "nuisance": ("gain",), "epochs": 3, "width": 16}
     model = ss.ImageVAE(n_latent=1, **options).fit(images(200))
     bank = model.fitted_.bank
-    model.fitted_ = model.fitted_._replace(bank=bank._replace(z=bank.z[:3]))  # a graph of fewer nodes
+    model.fitted_ = model.fitted_._replace(bank=bank._replace(z=bank.z[:2]))  # a graph of fewer nodes
     return model
 
 
@@ -363,8 +363,7 @@ def test_the_graph_of_images_says_what_python_says(turned, tmp_path):
         p, found = turned.posterior(x[:n], refine=False), run(tmp_path / "m.onnx", images=x[:n])
         assert np.abs(found["shift"] - p.shift).max() <= ENOUGH
         assert np.abs(found["rotation"] - p.rotation).max() <= 0.01
-        assert np.abs(found["scale"] - p.scale).max() <= 1e-4
-        for name in ("rotation_sd", "shift_sd", "scale_sd", "z", "z_sd"):
+        for name in ("rotation_sd", "shift_sd", "z", "z_sd"):
             assert np.allclose(found[name], getattr(p, name), rtol=1e-3, atol=1e-4), name
     data = told(tmp_path / "m.onnx")
     assert json.loads(data["rows"])["samples"] == 14
@@ -376,7 +375,7 @@ def test_the_graph_of_images_says_what_python_says(turned, tmp_path):
     [
         ((), ()),
         (("rotation",), ("rotation", "rotation_sd")),
-        (("shift",), ("shift", "shift_sd")),
+        (("scale", "shift"), ("scale", "scale_sd", "shift", "shift_sd")),
     ],
 )
 def test_images_tell_what_may_move(warps, names):

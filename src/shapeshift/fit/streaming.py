@@ -38,6 +38,8 @@ def elsewhere(X: Any) -> bool:
     """Whether X is an array that does not lie in memory: of Zarr, HDF5 or dask, by what it looks like."""
     if isinstance(X, Source):
         return True
+    if hasattr(X, "data_vars"):  # a data set goes in as the array it holds
+        return False
     stored = all(hasattr(X, name) for name in ("chunks", "dtype", "shape", "__getitem__"))
     return on_dask(X) or (stored and not hasattr(X, "coords"))
 
