@@ -47,4 +47,16 @@ def test_the_figures_are_those_of_the_benchmark():
         assert f"{figure:.2f}" in PAGE
     assert f"{record['seconds_per_million']:.0f} s and {record['peak_mb_per_million']:.0f} MB" in PAGE
     assert record["command"] in PAGE
+    fits = [row["peak_mb"] / 1000 for row in record["fits"]]
+    assert f"{min(fits):.2f} to {max(fits):.2f} GB" in PAGE
     assert np.isclose(record["ratio"], record["rate"] / record["rate_in_memory"])
+
+
+def test_the_draws_are_those_of_the_benchmark():
+    table = json.loads((RESULTS / "draws.json").read_text())["table"]
+    for n in {row["signals drawn"] for row in table}:
+        rows = [row for row in table if row["signals drawn"] == n]
+        evidence = [float(row["log evidence, nats"]) for row in rows]
+        error = [row["error / bound"] for row in rows]
+        told = f"{min(evidence):.2f} to {max(evidence):.2f} | {min(error):.3f} to {max(error):.3f}"
+        assert f"| {n} | {told} |" in PAGE
