@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from measures import Estimates, machine, pair_measures, table, write
-from stream import write_store
+from stream import asked, write_store
 
 import shapeshift as ss
 from shapeshift.data.blocks import Source, drawn_rows, even_rows
@@ -59,7 +59,7 @@ def main() -> None:
         write_store(store, o.n, o.length)
         with stored(store, Want()) as found:
             rows = [fitted(found.source, n, seed) for n in o.rows for seed in range(o.seeds)]
-    command = " ".join(["python", "benchmarks/draws.py", *sys.argv[1:]])
+    command = " ".join(["python", "benchmarks/draws.py", *asked(sys.argv[1:])])
     text = "\n".join([table(rows), "", f"`{command}`"])
     print(text)
     write("draws", {"command": command, "machine": machine(1), "table": rows}, text)

@@ -115,6 +115,12 @@ def page(found: Mapping[str, Any], command: str) -> str:
     return "\n\n".join([table(rows), told, f"`{command}`"])
 
 
+def asked(words: list[str]) -> list[str]:
+    """What was asked for, but for the place of the store."""
+    at = words.index("--folder") if "--folder" in words else len(words)
+    return words[:at] + words[at + 2 :]
+
+
 def main() -> None:
     """Measure, print the table, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -126,7 +132,7 @@ def main() -> None:
     o = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=o.folder) as folder:
         found = measure(Path(folder), o.n, o.length, min(o.in_memory, o.n))
-    command = " ".join(["python", "benchmarks/stream.py", *sys.argv[1:]])
+    command = " ".join(["python", "benchmarks/stream.py", *asked(sys.argv[1:])])
     text = page(found, command)
     print(text)
     threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
