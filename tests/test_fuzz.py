@@ -121,17 +121,17 @@ def test_other_errors_than_refusals_are_seen(fuzzing, tmp_path: Path, monkeypatc
         (ss.ShapeshiftError("too short"), "wrong"),
         (ss.ShapeshiftError("got this, needed that: do so and so"), "refused"),
     ):
-        monkeypatch.setattr(fuzzing.ss, "open", raising(error))
+        monkeypatch.setattr(ss, "open", raising(error))
         assert fuzzing.outcome(sound, tmp_path).what == what
 
     def starved(*_, **__):
         raise ss.ShapeshiftError("got a file that asks for memory, needed less") from MemoryError()
 
-    monkeypatch.setattr(fuzzing.ss, "open", starved)
+    monkeypatch.setattr(ss, "open", starved)
     assert fuzzing.outcome(sound, tmp_path).what == "memory"
     X = ss.synthetic.article(n=4, seed=0)[0]
     for wrong in (X.assign_attrs(notes="\x1b[2J"), X.astype(np.int64), X[0]):
-        monkeypatch.setattr(fuzzing.ss, "open", lambda *_, wrong=wrong, **__: wrong)
+        monkeypatch.setattr(ss, "open", lambda *_, wrong=wrong, **__: wrong)
         assert fuzzing.outcome(sound, tmp_path).what == "wrong"
 
 

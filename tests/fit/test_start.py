@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 import shapeshift as ss
 from shapeshift.analysis.calibration import leak
 from shapeshift.data.preprocess import noise_and_contrast
-from shapeshift.fit.recipe import starting_lags
 from shapeshift.fit.start import Design, _settled, build, canonical_grid, prepared, start_latents
+from shapeshift.fit.start_line import starting_lags
 from shapeshift.model.fields import SplineField
 from shapeshift.model.frames import moved_back
 from shapeshift.model.likelihoods import Gaussian

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from shapeshift.fit.bank import Bank, Reach
 from shapeshift.fit.schema import imagined, refuse, shaped, sizes
 from shapeshift.fit.start import Alignment, Design, build
-from shapeshift.fit.start_plane import PlaneStart, build_plane, warps_of
+from shapeshift.fit.start_plane import PlaneStart, build_plane, pixel_size, warps_of
 from shapeshift.model.decoders import CoordinateNet, Template
 from shapeshift.model.encoders import ConvEncoder, DenseEncoder
 from shapeshift.model.fields import Lattice
@@ -62,7 +62,7 @@ def empty_plane(design: Design, bank: Bank, lattice: Lattice | None, tensors: Te
     channels, rows, columns = design.image
     warps, total = warps_of(design.warps, design.prior_sd), design.n_latent + design.n_given
     n_pose, width, depth = sum(w.size for w in warps), design.width, design.depth
-    shape = (n_pose, design.n_latent, 2 / max(max(rows, columns) - 1, 1), design.n_given)
+    shape = (n_pose, design.n_latent, pixel_size(rows, columns), design.n_given)
 
     def encoder() -> nn.Module:
         if design.encoder == "conv":

@@ -41,9 +41,14 @@ class PlaneStart(NamedTuple):
     lattice: Lattice
 
 
+def pixel_size(rows: int, columns: int) -> float:
+    """Side of a pixel in canonical units."""
+    return 2.0 / max(rows - 1, columns - 1, 1)
+
+
 def plane_grid(rows: int, columns: int) -> Tensor:
     """Coordinates of the pixels, (P, 2): isotropic, the longer side is [-1, 1], rows first."""
-    pixel = 2.0 / max(rows - 1, columns - 1, 1)
+    pixel = pixel_size(rows, columns)
     lines = ((torch.arange(n) - (n - 1) / 2) * pixel for n in (rows, columns))
     return torch.stack(torch.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 2)
 
@@ -74,8 +79,7 @@ def plane_start(design: Design, x: Tensor, generator: torch.Generator, kinds: li
     for rows in kinds:
         if warps:
             place[rows] = centred(aligned(x[rows], frame, grid, warps, reach, generator).place, warps)
-    pixel = float((grid[1] - grid[0]).abs().max())
-    return _measured(design, place, warps, grid, free, pixel)
+    return _measured(design, place, warps, grid, free, pixel_size(*design.image[1:]))
 
 
 def _measured(
@@ -107,9 +111,8 @@ def build_plane(design: Design, x: Tensor, start: PlaneStart, generator: torch.G
     warps = warps_of(design.warps, start.prior_sd, start.reach.rotation)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
-        pixel = float((grid[1] - grid[0]).abs().max())
         encoder = design.encoder if isinstance(design.encoder, torch.nn.Module) else None
-        encoder = encoder or _encoder(design, sum(w.size for w in warps), pixel)
+        encoder = encoder or _encoder(design, sum(w.size for w in warps))
         decoder = _decoder(design, x, start, frame, grid, warps)
         return PoseVAE(
             warps,
@@ -124,10 +127,10 @@ def build_plane(design: Design, x: Tensor, start: PlaneStart, generator: torch.G
         )
 
 
-def _encoder(design: Design, n_pose: int, pixel: float) -> torch.nn.Module:
+def _encoder(design: Design, n_pose: int) -> torch.nn.Module:
     assert design.image is not None
     channels, rows, columns = design.image
-    sizes = (n_pose, design.n_latent, pixel, design.n_given)
+    sizes = (n_pose, design.n_latent, pixel_size(rows, columns), design.n_given)
     if design.encoder == "dense":
         length = channels * rows * columns
         return DenseEncoder(length, *sizes, width=design.width, depth=design.depth, kinds=design.kinds)
