@@ -15,7 +15,7 @@ from shapeshift.fit.ranks import Ranks, ranks_here
 N, LENGTH, OPTIONS = 400, 50, {"epochs": 12, "width": 16}
 
 TOGETHER = """
-import contextlib, hashlib, io, json, sys
+import contextlib, hashlib, io, itertools, json, os, sys
 from torch import distributed
 import shapeshift as ss
 from shapeshift.errors import ShapeshiftError
@@ -23,6 +23,11 @@ from shapeshift.fit import checkpoint, train
 from shapeshift.show import cli, report, tasks
 
 folder = sys.argv[1]
+real_group, turns = distributed.init_process_group, itertools.count()
+def group(backend):  # a place to meet for each of three groups: torchrun's holds addresses of the last one
+    store = distributed.FileStore(f"{folder}/store-{next(turns)}", 2)
+    real_group(backend, store=store, rank=int(os.environ["RANK"]), world_size=2)
+distributed.init_process_group = group
 report.write_report = lambda m, X, p, page, **_: page.touch()  # not at stake here
 tasks.calibrated = lambda m, X: None
 says = []

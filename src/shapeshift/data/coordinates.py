@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from shapeshift.data.lanes import Lanes
 
 UNIFORM = 1e-3  # steps of the axis may differ by this share before the signals are resampled
 
@@ -73,6 +75,7 @@ class Stack:
     notes: tuple[str, ...] = field(default=())
     measured: tuple[Measured, ...] = ()
     back: Callable[[xr.DataArray], Any] | None = None  # to the kind that came in
+    lanes: Lanes | None = None  # of several channels, which lie side by side on the axis
 
     @property
     def axes(self) -> tuple[np.ndarray, ...]:
@@ -92,6 +95,9 @@ class Stack:
 
     def like_given(self, signals: np.ndarray) -> Any:
         """Signals (n, P) back in the kind, and on the map, they came in."""
+        if self.lanes is not None:
+            one, parts = replace(self, axis=self.lanes.axis, lanes=None), self.lanes.parted(signals)
+            return self.lanes.together([one.like_given(parts[:, k]) for k in range(parts.shape[1])])
         if self.given is None:
             return signals
         import xarray as xr

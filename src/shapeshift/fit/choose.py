@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from shapeshift.fit.align import align, constant, fitting_weight, without
+from shapeshift.fit.align import align, fitting_weight, without
 from shapeshift.fit.subspace import unexplained
 from shapeshift.model.gaps import count_seen
 from shapeshift.model.likelihoods import Likelihood
@@ -79,7 +79,7 @@ def look_spiked(x: Tensor, noise: Tensor, generator: torch.Generator) -> bool:
 
 
 def nuisances_for(
-    likelihood: Likelihood, x: Tensor, noise: Tensor, generator: torch.Generator
+    likelihood: Likelihood, x: Tensor, noise: Tensor, generator: torch.Generator, lane: Tensor | None = None
 ) -> tuple[str, ...]:
     """The nuisances that signals (n, P) ask for: a baseline if it explains most of what three components
     of shape leave over, a gain (with an offset) if their heights span more than a factor of about four."""
@@ -87,11 +87,12 @@ def nuisances_for(
         return ()
     some = torch.randperm(len(x), generator=generator)[:SOME]
     y, noise = likelihood.tamed(x[some]), noise[some]
-    curved = nuisance(("baseline",), torch.linspace(-1, 1, x.shape[1])[:, None])
+    grid = torch.linspace(-1, 1, x.shape[1])[:, None]
+    curved, flat = nuisance(("baseline",), grid, lane), nuisance(("offset",), grid, lane)
     assert curved is not None
-    flat = constant(x.shape[1])
+    assert flat is not None
     sloping = likelihood.affine and _left(y, noise, curved.basis, generator) < SLOPING * _left(
-        y, noise, flat, generator
+        y, noise, flat.basis, generator
     )
     names = ("baseline",) if sloping else ("offset",)
     gain = varied(without(y, curved.basis) if sloping else y, noise)

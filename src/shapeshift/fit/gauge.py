@@ -11,7 +11,8 @@ and every shift by +delta(z) changes nothing that is measured. A declared conven
   of shape are then uncorrelated); its constant puts the set's mean centre of energy at the centre of
   the axis. Either way delta is a sum of Gaussian bumps over z, fitted where the data are.
 * ``peak``: shift 0 puts the highest point of the signal at the centre of the axis.
-* ``centroid``: the same with the centroid of the squared deviation from the median.
+* ``centroid``: the same with the centroid of the squared deviation from the median, of a step of its
+  squared slope.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from shapeshift.fit.refine import CHUNK, in_chunks
+from shapeshift.model.frames import Line
 from shapeshift.model.vae import PoseVAE, with_slopes
 
 ZEROS = ("reference", "peak", "centroid")
@@ -110,20 +112,32 @@ def spread_out(y: Tensor, size: int) -> Tensor:
 
 
 def centroid(vae: PoseVAE, z: Tensor, power: int = 2) -> Tensor:
-    """Centroid of the deviation from the median to a power, of signals at shift 0: (n,)."""
+    """Centroid, of signals at shift 0, of the deviation from the median (of steps: of the slope) to a power:
+    (n,)."""
     at = z.new_zeros(z.shape[0])
+    along = _along(vae)
     for _ in range(TURNS):  # in the middle of the window, what the window cuts off does not matter
-        signal = vae.expected(vae.values(-at[:, None], z))
-        energy = (signal - signal.median(1, keepdim=True).values).abs().double() ** power
-        at = at + ((energy * vae.grid[:, 0]).sum(1) / energy.sum(1).clamp_min(1e-12)).to(z.dtype)
+        signal = _channels(vae, -at[:, None], z)
+        energy = (_feature(signal).abs().double() ** power).sum(1)
+        at = at + ((energy * along).sum(1) / energy.sum(1).clamp_min(1e-12)).to(z.dtype)
     return at
 
 
+def _feature(signal: Tensor) -> Tensor:
+    """What of signals (n, C, P) has a place: the deviation from the median, or of a step its slope."""
+    eighth = max(1, signal.shape[2] // 8)
+    step = signal[..., -eighth:].mean(2) - signal[..., :eighth].mean(2)
+    steps = step.abs() > 0.5 * (signal.amax(2) - signal.amin(2))
+    bump = signal - signal.median(2, keepdim=True).values
+    return torch.where(steps[..., None], torch.gradient(signal, dim=2)[0], bump)
+
+
 def peak(vae: PoseVAE, z: Tensor) -> Tensor:
-    """Highest point of signals at shift 0, by a parabola through three samples: (n,)."""
-    signal = _at_rest(vae, z)
+    """Highest point of signals (of their first channel) at shift 0, by a parabola through three samples:
+    (n,)."""
+    signal = _at_rest(vae, z)[:, 0]
     top = signal[:, 1:-1].argmax(1, keepdim=True) + 1
-    return vae.grid[0, 0] + vae.sample * _vertex(signal, top)
+    return _along(vae)[0] + vae.sample * _vertex(signal, top)
 
 
 def mirror(vae: PoseVAE, z: Tensor) -> Tensor:
@@ -135,16 +149,19 @@ def _folded(vae: PoseVAE, z: Tensor) -> tuple[Tensor, Tensor]:
     """That point, and the likeness there: 1 for a mirror image, 0 for nothing in common.
 
     Maximum over c of sum_u w(c + u) w(c - u), the autoconvolution at 2c, w the signal above (or
-    below) its baseline.
+    below) its baseline, or the slope of a step; summed over the channels.
     """
-    signal = _at_rest(vae, z)
-    signal = signal * torch.sign(signal.mean() - signal.median())
-    w = (signal - torch.quantile(signal, 0.1, dim=1, keepdim=True)).clamp_min(0)
-    size = 2 * signal.shape[1]
-    folded = torch.fft.irfft(torch.fft.rfft(w, size).square(), size)
+    signal = _feature(_at_rest(vae, z))
+    size = 2 * signal.shape[2]
+    folded = energy = torch.zeros(1)
+    for k in range(signal.shape[1]):
+        one = signal[:, k] * torch.sign(signal[:, k].mean() - signal[:, k].median())
+        w = (one - torch.quantile(one, 0.1, dim=1, keepdim=True)).clamp_min(0)
+        folded = folded + torch.fft.irfft(torch.fft.rfft(w, size).square(), size)
+        energy = energy + w.square().sum(1)
     top = folded[:, 1:-2].argmax(1, keepdim=True) + 1
-    likeness = folded.gather(1, top)[:, 0] / w.square().sum(1).clamp_min(1e-12)
-    return vae.grid[0, 0] + vae.sample * 0.5 * _vertex(folded, top), likeness
+    likeness = folded.gather(1, top)[:, 0] / energy.clamp_min(1e-12)
+    return _along(vae)[0] + vae.sample * 0.5 * _vertex(folded, top), likeness
 
 
 def _vertex(curve: Tensor, top: Tensor) -> Tensor:
@@ -154,8 +171,25 @@ def _vertex(curve: Tensor, top: Tensor) -> Tensor:
     return top[:, 0] + (0.5 * (a - c) / bend).clamp(-1, 1)
 
 
+def line_of(vae: PoseVAE) -> Line:
+    """The frame of a model of signals."""
+    assert isinstance(vae.frame, Line)
+    return vae.frame
+
+
 def _at_rest(vae: PoseVAE, z: Tensor) -> Tensor:
-    return vae.expected(vae.values(z.new_zeros(z.shape[0], vae.n_pose), z))
+    return _channels(vae, z.new_zeros(z.shape[0], vae.n_pose), z)
+
+
+def _channels(vae: PoseVAE, pose: Tensor, z: Tensor) -> Tensor:
+    """Expected signals, (n, C, P)."""
+    return line_of(vae).each(vae.expected(vae.values(pose, z)))
+
+
+def _along(vae: PoseVAE) -> Tensor:
+    """Coordinates of the samples of a channel, from its middle: (P,)."""
+    first = line_of(vae).each(vae.grid[:, 0])[0]
+    return first - (first[0] + first[-1]) / 2
 
 
 LANDMARKS = {"peak": peak, "centroid": centroid}
@@ -233,6 +267,7 @@ def _wanted_gradient(vae: PoseVAE, theta: Tensor, over: int) -> tuple[Tensor, Te
         given = theta[:, free.shape[1] :]
         _, by_given = with_slopes(lambda y: vae.values(pose, torch.cat([z, y], 1)), given)
         jacobian = torch.cat([jacobian, by_given.movedim(0, 1)], 1)
+    jacobian = line_of(vae).own(jacobian)
     along = jacobian[:, :1]
     sharp = along.square().sum(2)
     return (jacobian[:, 1:] * along).sum(2) / sharp.clamp_min(1e-9), sharp[:, 0]

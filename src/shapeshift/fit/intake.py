@@ -22,7 +22,11 @@ from shapeshift.data.coordinates import (
 from shapeshift.data.grids import are_several, on_axis, refuse_numbered, same_axis, stacked
 from shapeshift.data.images import as_images, refuse_other_raster
 from shapeshift.data.kin import in_kind
+from shapeshift.data.lanes import Lanes, are_channels, channels_of, lanes_of
 from shapeshift.data.resampling import noise_kept
+from shapeshift.errors import ShapeshiftError
+from shapeshift.fit.choose import look_like_counts
+from shapeshift.model.likelihoods import LIKELIHOODS
 
 if TYPE_CHECKING:
     from shapeshift.data.images import ImageStack
@@ -40,6 +44,9 @@ def taken(model: ShiftVAE, X: Any, x: Any = None, *, reset: bool = False) -> Sta
     """Checked signals on the model's axis; with ``reset`` their own axis is to become the model's."""
     if are_several(X):
         return _several(model, X, x, reset=reset)
+    lanes = None if reset else getattr(model, "lanes_", None)
+    if lanes is not None or are_channels(X):
+        return _channelled(model, X, x, lanes, reset=reset)
     framed = hasattr(X, "columns") and not hasattr(X, "coords")
     if framed and not reset:
         validate_data(model, X, reset=False, skip_check_array=True)  # names before values
@@ -75,6 +82,54 @@ def _several(model: ShiftVAE, X: Any, x: Any, *, reset: bool) -> Stack:
     validate_data(model, stack.values, reset=True, ensure_all_finite="allow-nan", **least)
     refuse_constant(stack.values)
     return stack
+
+
+def _channelled(model: ShiftVAE, X: Any, x: Any, lanes: Lanes | None, *, reset: bool) -> Stack:
+    """Signals of several channels, side by side on one line."""
+    who = type(model).__name__
+    if not reset and hasattr(model, "axis_") and lanes is None:
+        raise ShapeshiftError(
+            f"got signals of several channels, but {who} was fitted with one: give (n, length), or fit anew."
+        )
+    if not are_channels(X):
+        told = f"{lanes.count} channels ({', '.join(lanes.names)})" if lanes else "several channels"
+        raise ShapeshiftError(f"got signals without channels, but {who} is expecting {told}: give them all.")
+    arrays, names = channels_of(X)
+    parts = [as_stack(array, x, gaps=True) for array in arrays]
+    axis = parts[0].axis
+    if parts[0].measured:
+        raise ShapeshiftError(
+            "got channels on an axis without equal steps, needed a uniform one: resample them, or fit each alone."
+        )
+    values = np.stack([p.values for p in parts], 1)
+    if lanes is None:
+        lanes = lanes_of(values, names, axis, scaled=_may_scale(model, values))
+    else:
+        refuse_other_length(values.shape[2], lanes.axis, who)
+        placed = x is not None or hasattr(X, "dims")
+        if names != lanes.names or (placed and not same_axis(axis, lanes.axis)):
+            raise ShapeshiftError(
+                f"got {_told(names, axis)}, but {who} is expecting {_told(lanes.names, lanes.axis)}: "
+                "give it these, or fit anew."
+            )
+    least: dict[str, Any] = {"ensure_min_samples": 2} if reset else {}
+    validate_data(model, values.reshape(len(values), -1), reset=reset, ensure_all_finite="allow-nan", **least)
+    if reset:
+        refuse_constant(values.reshape(len(values), -1))
+    notes = tuple(f"channel {name}: {note}" for name, p in zip(names, parts, strict=True) for note in p.notes)
+    return Stack(lanes.laid(values), lanes.line, parts[0].given, notes, back=parts[0].back, lanes=lanes)
+
+
+def _told(names: tuple[str, ...], axis: Axis) -> str:
+    ends = f"from {axis.values[0]:.6g} to {axis.values[-1]:.6g} {axis.units}".strip()
+    return f"channels {', '.join(names)} on an axis {ends}"
+
+
+def _may_scale(model: ShiftVAE, values: np.ndarray) -> bool:
+    """Whether channels (n, C, P) may be brought to one size: not counts and bits."""
+    if model.likelihood != "auto":
+        return LIKELIHOODS[model.likelihood].affine
+    return not all(look_like_counts(values[:, k]) for k in range(values.shape[1]))
 
 
 def taken_images(model: ImageVAE, X: Any, *, reset: bool = False) -> ImageStack:

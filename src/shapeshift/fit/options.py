@@ -148,6 +148,7 @@ def design_of(model: ShiftVAE, likelihood: Likelihood, axis: Axis, *, undecided:
         model.depth,
         None if model.nuisance is None else tuple(model.nuisance),
         None if undecided else False,
+        channels=model.lanes_.count if model.lanes_ else 1,
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shapeshift.data.coordinates import Axis
 from shapeshift.fit.choose import EMPTY
-from shapeshift.fit.gauge import Reference, References, offset
+from shapeshift.fit.gauge import Reference, References, line_of, offset
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
@@ -197,10 +197,15 @@ def _outside(vae: PoseVAE, theta: Tensor, delta: Tensor) -> Tensor:
     """Of which signals the window shows less than half of the pattern's power, bool (n,)."""
     g = vae.n_pose
     out = torch.zeros(len(theta), dtype=torch.bool)
-    rows = torch.nonzero((theta[:, :g] + delta[:, None]).abs().sum(1) > NEAR)[:, 0]
+    frame = line_of(vae)
+    rows = torch.nonzero((theta[:, :g] + delta[:, None]).abs().sum(1) > NEAR * frame.window)[:, 0]
     if len(rows):
         z, moved, middle = theta[rows, g:], theta[rows, :g], -delta[rows, None]
-        power = [in_chunks(lambda p, z: (vae.values(p, z).var(1),), at, z)[0] for at in (moved, middle)]
+
+        def variance(pose: Tensor, z: Tensor) -> tuple[Tensor]:
+            return (frame.each(vae.values(pose, z)).var(2).sum(1),)
+
+        power = [in_chunks(variance, at, z)[0] for at in (moved, middle)]
         out[rows] = power[0] < 0.5 * power[1]
     return out
 

@@ -18,7 +18,7 @@ from shapeshift.fit.recipe_classes import OnEpoch, fit_classes
 from shapeshift.fit.refine import refine
 from shapeshift.fit.search import better_places, infer
 from shapeshift.fit.spread import settle
-from shapeshift.fit.start import Design, build, canonical_grid
+from shapeshift.fit.start import Design, build
 from shapeshift.fit.start_given import (
     agreed,
     rows_of_kinds,
@@ -37,7 +37,6 @@ from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.fit.worth import Worth, worth_of_shift
 from shapeshift.model.frames import Plane
 from shapeshift.model.gaps import bridged, well_seen
-from shapeshift.model.nuisance import nuisance
 from shapeshift.model.vae import PoseVAE
 
 STEPS = 900  # optimiser steps when the number of epochs is not given
@@ -159,12 +158,17 @@ def _begun_on_line(
     x, noise, given, used = x[held], noise[held], given[held], torch.nonzero(held)[:, 0]
     core, x = well_seen(x), bridged(x, noise[:, 0], generator)  # a start has only to come near
     kinds = rows_of_kinds(given) if design.kinds else [torch.arange(len(x))]
-    design = agreed([decided(design, x[r, core], noise[r], generator) for r in kinds], kinds)
-    free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
+    design = agreed([decided(design, x[r], noise[r], generator, core) for r in kinds], kinds)
+    free = design.freed(x.shape[1])
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)
     start = together(tame, kinds, lambda r: lags_within(design, free, tame[r], noise[r], generator, core))
-    worth = worth_of_all([worth_of_shift(x[r, core], noise[r], start.lag[r], design.n_latent) for r in kinds])
+    flat = (
+        free.cleared(x) if free is not None and design.channels > 1 else x
+    )  # offsets of channels are no shape
+    worth = worth_of_all(
+        [worth_of_shift(flat[r, core], noise[r], start.lag[r], design.n_latent) for r in kinds]
+    )
     worth = worth if "shift" in design.warps else None
     still = worth is not None and not worth.shifts and design.prior_sd.get("shift") is None
     if still:

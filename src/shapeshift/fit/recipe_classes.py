@@ -22,7 +22,7 @@ from shapeshift.fit.classes import (
 )
 from shapeshift.fit.kinds import excluded, find_kinds
 from shapeshift.fit.search import infer
-from shapeshift.fit.start import Design, aligned_mean, build, canonical_grid
+from shapeshift.fit.start import Design, aligned_mean, build
 from shapeshift.fit.start_given import shown_on_line, shown_on_plane, start_classes
 from shapeshift.fit.start_kinds import (
     displaced,
@@ -36,7 +36,6 @@ from shapeshift.fit.start_line import decided, lags_within, reach_of
 from shapeshift.fit.start_plane import build_plane, plane_start
 from shapeshift.fit.train import History, Plan, Signals, train
 from shapeshift.model.gaps import bridged, well_seen
-from shapeshift.model.nuisance import nuisance
 from shapeshift.model.vae import PoseVAE
 from shapeshift.model.warps import Warp
 
@@ -131,8 +130,8 @@ def _kinds_on_line(
     held = filled(x, noise)
     x, noise, used = x[held], noise[held], torch.nonzero(held)[:, 0]
     core, x = well_seen(x), bridged(x, noise[:, 0], generator)
-    design = decided(design, x[:, core], noise, generator)
-    free = nuisance(design.nuisance or (), canonical_grid(x.shape[1]))
+    design = decided(design, x, noise, generator, core)
+    free = design.freed(x.shape[1])
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)
     start = lags_within(design, free, tame, noise, generator, core)

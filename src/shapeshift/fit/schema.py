@@ -122,7 +122,8 @@ POSE: dict[str, Schema] = {
     "worth": maybe(listed(number, 2)),
     "own": {"decoder": flag, "encoder": flag},
 }
-SIGNALS: dict[str, Schema] = POSE | {"axis": AXIS, "reach": count}
+SIGNALS: dict[str, Schema] = POSE | {"axis": AXIS, "reach": count, "channels?": maybe(table)}
+CHANNELS: dict[str, Schema] = {"names": listed(text), "offset": listed(number), "gain": listed(positive)}
 
 
 def _channels(value: Any) -> bool:

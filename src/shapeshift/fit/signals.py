@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from shapeshift.data import preprocess
 from shapeshift.data.grids import are_several, each_of
-from shapeshift.errors import printable
+from shapeshift.data.lanes import NAME as CHANNEL
+from shapeshift.data.lanes import Lanes
+from shapeshift.errors import ShapeshiftError, printable
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.base import PoseEstimator
 from shapeshift.fit.empty import empty_line
@@ -87,6 +90,7 @@ class SignalModel(PoseEstimator):
         self.random_state = random_state
 
     _schema = SIGNALS
+    lanes_: Lanes | None = None
 
     def _check(self) -> None:
         check_choices(self)
@@ -95,7 +99,8 @@ class SignalModel(PoseEstimator):
         return taken(self, X, x, reset=reset)
 
     def _adopt(self, stack: Stack) -> None:
-        axis = stack.axis
+        self.lanes_ = stack.lanes
+        axis = stack.lanes.axis if stack.lanes else stack.axis
         self.axis_, self.axis_name_, self.axis_units_ = axis.values, axis.name, axis.units
         self.notes_ = stack.notes
         own = stack.measured
@@ -105,17 +110,22 @@ class SignalModel(PoseEstimator):
         return design_of(self, likelihood, self._axis, undecided=undecided)
 
     def _geometry(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        axis = {"name": self.axis_name_, "units": self.axis_units_}
+        told: dict[str, Any] = {"axis": {"name": self.axis_name_, "units": self.axis_units_}}
         tensors = {"axis": torch.tensor(self.axis_)}
-        return {"axis": axis}, tensors if self.sampled_ is None else tensors | {
-            "sampled": torch.tensor(self.sampled_)
-        }
+        if self.sampled_ is not None:
+            tensors["sampled"] = torch.tensor(self.sampled_)
+        if self.lanes_ is not None:
+            told["channels"] = self.lanes_.as_dict()
+        return told, tensors
 
     def _take_geometry(self, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         axis = tensors["axis"].double().numpy()
-        self.axis_, self.n_features_in_ = axis, len(axis)
+        self.axis_ = axis
         self.sampled_ = tensors["sampled"].double().numpy() if "sampled" in tensors else None
         self.axis_name_, self.axis_units_ = (printable(description["axis"][k]) for k in ("name", "units"))
+        lanes = description.get("channels")
+        self.lanes_ = lanes and Lanes.from_dict(lanes, axis_of(self))
+        self.n_features_in_ = len(axis) * (self.lanes_.count if self.lanes_ else 1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -123,7 +133,7 @@ class SignalModel(PoseEstimator):
         return tags
 
     def _empty(self, design: Design, bank: Bank, tensors: dict[str, torch.Tensor]) -> PoseVAE:
-        return empty_line(design, len(self.axis_), bank, tensors)
+        return empty_line(design, len(self._axis.values), bank, tensors)
 
     def _resolved(self) -> dict[str, Any]:
         self.shift_sd_ = prior_sd(self.fitted_.vae) * self._axis.half
@@ -131,7 +141,7 @@ class SignalModel(PoseEstimator):
 
     @property
     def _axis(self) -> Axis:
-        return axis_of(self)
+        return self.lanes_.line if self.lanes_ else axis_of(self)
 
     @property
     def axis_step_(self) -> float:
@@ -156,7 +166,10 @@ class SignalModel(PoseEstimator):
         if stack.measured:
             return posterior_as_measured(self, stack, given, found)
         gain = units(self, stack)
-        return posterior_of(self.fitted_, *tensors(self, stack), given, zero, gain, axis, stack, found)
+        p = posterior_of(self.fitted_, *tensors(self, stack), given, zero, gain, axis, stack, found)
+        if stack.lanes:
+            p = replace(p, log_evidence=p.log_evidence - stack.lanes.nats(stack.values))
+        return p
 
     def _drawn(self, stack: Stack, given: torch.Tensor) -> tuple[Stack, np.ndarray]:
         return drawn_as_measured(self, stack, given) if stack.measured else super()._drawn(stack, given)
@@ -181,7 +194,8 @@ class SignalModel(PoseEstimator):
 
         With ``normalise``, amplitudes are those of normalised signals.
         """
-        return self._generated(z, condition, shift)
+        line = self._generated(z, condition, shift)
+        return self.lanes_.parted(line) if self.lanes_ else line
 
     def export(self, path: str | os.PathLike[str], *, steps: int = 0, force: bool = False) -> None:
         """Write the fitted model to one ONNX file, which onnxruntime runs without PyTorch and shapeshift.
@@ -218,6 +232,10 @@ class SignalModel(PoseEstimator):
         """
         check_is_fitted(self, "fitted_")
         self._check()
+        if self.lanes_:
+            raise ShapeshiftError(
+                "got a model of several channels, which no graph here can hold: export a fit to one of them."
+            )
         write(check_place(path, force=force), signal_graph(self, steps))
 
     def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
@@ -233,8 +251,12 @@ class SignalModel(PoseEstimator):
             return self._of_every_class(self.manifold, n)
         points, z = plane(n, self.n_latent)
         names = ["z2", "z1"][-min(2, self.n_latent) :]
-        values = self.generate(z, condition=condition).reshape(*[n] * len(names), -1)
-        out = xr.DataArray(values, dims=[*names, self.axis_name_], coords={k: points for k in names})
+        values = self.generate(z, condition=condition)
+        values = values.reshape(*[n] * len(names), *values.shape[1:])
+        inner = [self.axis_name_] if self.lanes_ is None else [CHANNEL, self.axis_name_]
+        out = xr.DataArray(values, dims=[*names, *inner], coords={k: points for k in names})
+        if self.lanes_ is not None:
+            out = out.assign_coords({CHANNEL: list(self.lanes_.names)})
         return out.assign_coords(
             {self.axis_name_: (self.axis_name_, self.axis_, {"units": self.axis_units_})}
         )

@@ -13,7 +13,7 @@ from shapeshift.fit.choose import WIDE, varied
 from shapeshift.model.decoders import CoordinateNet, Decoder, Template
 from shapeshift.model.encoders import DenseEncoder, encoder_inputs, log_contrast
 from shapeshift.model.fields import CUBIC, SplineField
-from shapeshift.model.frames import moved_back
+from shapeshift.model.frames import Line, lane_of, moved_back
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.nuisance import Nuisance, nuisance
 from shapeshift.model.vae import PoseVAE
@@ -40,10 +40,19 @@ class Design(NamedTuple):
     n_given: int = 0
     kinds: bool = False  # whether what is given is one of few kinds
     n_classes: int = 0  # Y: kinds that nobody, or hardly anybody, has told apart
+    channels: int = 1  # of signals, side by side on the line
 
     def with_classes(self) -> Design:
         """The same for the networks, to which a class is given as one of Y kinds."""
         return self._replace(n_given=self.n_classes, kinds=True) if self.n_classes else self
+
+    def freed(self, length: int, core: slice = slice(None)) -> Nuisance | None:
+        """The nuisance of signals of so many samples, or of a part of them."""
+        return nuisance(self.nuisance or (), canonical_grid(length)[core], self.lanes(length)[core])
+
+    def lanes(self, length: int) -> Tensor:
+        """The channel of each of so many samples, -1 between two."""
+        return lane_of(canonical_grid(length), self.channels, 2.0 / (length - 1))
 
 
 def canonical_grid(length: int) -> Tensor:
@@ -123,10 +132,18 @@ def build(design: Design, x: Tensor, start: Alignment, generator: torch.Generato
             depth=design.depth,
             kinds=design.kinds,
         )
-        free = nuisance(design.nuisance or (), grid)
+        free = design.freed(length)
         decoder = _decoder(design, prepared(design.likelihood, free, x, start), start, sample)
         return PoseVAE(
-            warps, encoder, decoder, design.likelihood, grid, design.n_latent, free, n_given=design.n_given
+            warps,
+            encoder,
+            decoder,
+            design.likelihood,
+            grid,
+            design.n_latent,
+            free,
+            frame=Line(design.channels),
+            n_given=design.n_given,
         )
 
 

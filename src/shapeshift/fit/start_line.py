@@ -7,19 +7,22 @@ from torch import Tensor
 
 from shapeshift.fit.align import Alignment, align
 from shapeshift.fit.choose import look_spiked, nuisances_for
-from shapeshift.fit.start import Design, aligned_mean, canonical_grid
+from shapeshift.fit.start import Design, aligned_mean
 from shapeshift.fit.subspace import by_subspace
 from shapeshift.model.likelihoods import StudentTNoise
-from shapeshift.model.nuisance import Nuisance, nuisance
+from shapeshift.model.nuisance import Nuisance
 
 
-def decided(design: Design, x: Tensor, noise: Tensor, generator: torch.Generator) -> Design:
-    """The design with what was left to the data decided."""
+def decided(
+    design: Design, x: Tensor, noise: Tensor, generator: torch.Generator, core: slice = slice(None)
+) -> Design:
+    """The design with what was left to the data decided, by some of the samples."""
+    lanes, x = design.lanes(x.shape[1])[core], x[:, core]
     moves = "shift" in design.warps
     if design.robust is None and moves and look_spiked(x, noise, generator):
         design = design._replace(likelihood=StudentTNoise())
     if design.nuisance is None:
-        found = nuisances_for(design.likelihood, x, noise, generator) if moves else ()
+        found = nuisances_for(design.likelihood, x, noise, generator, lanes) if moves else ()
         design = design._replace(nuisance=found)
     return design
 
@@ -53,7 +56,7 @@ def lags_within(
     inner = whole[core]
     if len(inner) == len(whole):
         return starting_lags(design, free, x, noise, generator)
-    own = nuisance(design.nuisance or (), canonical_grid(len(whole))[core])
+    own = design.freed(len(whole), core)
     found = starting_lags(design, own, x[:, core], noise, generator)
     return found._replace(template=aligned_mean(x, found.lag, found.reach, x.new_ones(len(x))))
 

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from shapeshift.data.carrier import monotonic
+from shapeshift.data.lanes import MOST
 from shapeshift.fit.gauge import Reference
 from shapeshift.fit.schema import (
+    CHANNELS,
     CONDITION,
     COORDINATE,
     HISTORY,
@@ -89,12 +91,23 @@ def _check_line(told: dict[str, Any], tensors: Tensors) -> None:
         axis = tensors.get(name)
         if axis is None or axis.ndim != 1 or len(axis) < 2 or not monotonic(axis.numpy()):
             refuse(name, "nothing" if axis is None else tuple(axis.shape), "numbers that rise or fall")
-    length = len(tensors["axis"])
+    length = len(tensors["axis"]) * (2 * _check_channels(told.get("channels")) - 1)
     shaped(tensors, {"vae.grid": (length, 1)})
     if told["reach"] > _FAR * length:
         refuse("reach", told["reach"], f"{_FAR * length} samples at most")
     if "home.low" in tensors:
         shaped(tensors, {"home.low": (), "home.high": ()})
+
+
+def _check_channels(told: dict[str, Any] | None) -> int:
+    """How many channels lie on the line."""
+    if told is None:
+        return 1
+    conform(told, CHANNELS, "channels")
+    lengths = [len(told[name]) for name in CHANNELS]
+    if len(set(lengths)) > 1 or not 2 <= lengths[0] <= MOST:
+        refuse("channels", lengths, f"2 to {MOST} names, offsets and gains")
+    return lengths[0]
 
 
 def _check_plane(told: dict[str, Any], tensors: Tensors) -> None:

@@ -54,9 +54,32 @@ class Frame(ABC):
 
 @final
 class Line(Frame):
-    """Signals: a place is a lag (B,), in whole samples."""
+    """Signals: a place is a lag (B,), in whole samples.
+
+    Parameters
+    ----------
+    channels : int
+        Lanes C of P samples that lie side by side, P apart: all move by one shift, and none that moves by
+        less than half a lane can reach another. What lies between was not measured.
+    """
 
     elsewhere = 1.0
+
+    def __init__(self, channels: int = 1) -> None:
+        self.channels = channels
+
+    @property
+    def window(self) -> float:
+        """Half a lane, in canonical units."""
+        return 1 / (2 * self.channels - 1)
+
+    def each(self, signal: Tensor) -> Tensor:
+        """The channels (..., C, P) of what lies on the line (..., (2 C - 1) P)."""
+        return signal.unflatten(-1, (2 * self.channels - 1, -1))[..., ::2, :]
+
+    def own(self, signal: Tensor) -> Tensor:
+        """What was measured of it: its channels one after the other, (..., C P)."""
+        return signal if self.channels == 1 else self.each(signal).flatten(-2)
 
     def apart(self, a: Tensor, b: Tensor, warps: Sequence[Warp]) -> Tensor:
         return (a - b).abs().amax(1)
@@ -120,6 +143,12 @@ class Plane(Frame):
 
     def nowhere(self, n: int, n_pose: int) -> Tensor:
         return torch.zeros(n, n_pose)
+
+
+def lane_of(grid: Tensor, channels: int, sample: float) -> Tensor:
+    """The lane 0 .. C - 1 in which coordinates (P, 1) of a line lie, (P,); -1 between two."""
+    cell = ((grid[:, 0] + 1 + sample / 2) / (2 + sample) * (2 * channels - 1)).floor().long()
+    return torch.where(cell % 2 == 0, cell.clamp(0, 2 * channels - 2) // 2, -1)
 
 
 def half_window(grid: Tensor) -> Tensor:

@@ -37,22 +37,16 @@ class Nuisance(nn.Module):
     ----------
     basis : Tensor (m, P)
         Rows whose span is the baseline, orthonormal; m may be 0.
-    gain : bool
-        Whether every signal has a gain of its own (else it is 1).
+    names : tuple of str
+        What it consists of, as :func:`nuisance` takes it; without "gain" the gain is 1.
     """
 
     basis: Tensor
 
-    def __init__(self, basis: Tensor, *, gain: bool) -> None:
+    def __init__(self, basis: Tensor, names: tuple[str, ...]) -> None:
         super().__init__()
         self.register_buffer("basis", basis)
-        self.gain = gain
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What it consists of, as :func:`nuisance` takes it."""
-        flat = ("baseline",) if len(self.basis) > 1 else ("offset",) if len(self.basis) else ()
-        return (("gain",) if self.gain else ()) + flat
+        self.names, self.gain = names, "gain" in names
 
     @property
     def size(self) -> int:
@@ -147,14 +141,25 @@ def _normal(rows: Tensor, weight: Tensor) -> Tensor:
     return normal + torch.diag_embed(1e-6 * normal.diagonal(dim1=1, dim2=2) + 1e-12)
 
 
-def nuisance(names: tuple[str, ...], grid: Tensor) -> Nuisance | None:
+def nuisance(names: tuple[str, ...], grid: Tensor, lane: Tensor | None = None) -> Nuisance | None:
     """The nuisance of these names on a grid (P, 1), None for none.
 
-    "gain"; "offset", a constant; "baseline", a polynomial of degree 2, its constant included.
+    "gain"; "offset", a constant; "baseline", a polynomial of degree 2, its constant included. Where samples
+    lie in lanes (P,), one gain serves all of them, and every lane has a baseline of its own.
     """
-    degree = CURVE if "baseline" in names else 0 if "offset" in names else -1
     if not names:
         return None
-    powers = torch.stack([grid[:, 0].double() ** k for k in range(degree + 1)], 1) if degree >= 0 else None
-    basis = torch.linalg.qr(powers)[0].T if powers is not None else torch.zeros(0, len(grid))
-    return Nuisance(basis.to(grid.dtype).contiguous(), gain="gain" in names)
+    degree = CURVE if "baseline" in names else 0 if "offset" in names else -1
+    named = tuple(n for n in NAMES if n in names and not (n == "offset" and degree > 0))
+    lane = torch.zeros(len(grid), dtype=torch.long) if lane is None else lane
+    rows = [_powers(grid, lane == k, degree) for k in lane.unique().tolist() if k >= 0 and degree >= 0]
+    basis = torch.cat(rows) if rows else torch.zeros(0, len(grid))
+    return Nuisance(basis.to(grid.dtype).contiguous(), named)
+
+
+def _powers(grid: Tensor, here: Tensor, degree: int) -> Tensor:
+    """Orthonormal polynomials up to a degree on some of the samples, (degree + 1, P)."""
+    powers = torch.stack([grid[here, 0].double() ** k for k in range(degree + 1)], 1)
+    rows = torch.zeros(degree + 1, len(grid), dtype=torch.float64)
+    rows[:, here] = torch.linalg.qr(powers)[0].T
+    return rows

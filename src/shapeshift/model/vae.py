@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 
 from shapeshift.model.decoders import Template
 from shapeshift.model.fields import Field, SplineField
-from shapeshift.model.frames import Frame, Line
+from shapeshift.model.frames import Frame, Line, lane_of
 from shapeshift.model.gaps import seen_in, with_zeros
 from shapeshift.model.latents import Factors, Spread
 from shapeshift.model.likelihoods import Likelihood
@@ -84,7 +84,8 @@ class PoseVAE(nn.Module):
         other._buffers, other._modules = dict(self._buffers), dict(self._modules)
         other.grid = grid
         if self.nuisance is not None:
-            other.nuisance = nuisance(self.nuisance.names, grid)
+            lanes = lane_of(grid, self.frame.channels, self.sample) if isinstance(self.frame, Line) else None
+            other.nuisance = nuisance(self.nuisance.names, grid, lanes)
         steps = torch.diff(grid[:, 0]) / self.sample
         other._on_lattice = self._on_lattice and bool(((steps - 1).abs() < 1e-4).all())
         return other
