@@ -180,12 +180,9 @@ def calibrate(
     Raises
     ------
     ShapeshiftError
-        If it is a model of images.
+        If it is a model of images, or of several channels.
     """
-    if hasattr(m, "raster_"):
-        raise ShapeshiftError(
-            "got a model of images, needed one of signals: judge it on images of known poses"
-        )
+    _check(m)
     if m.likelihood_ == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean
         return None
     if getattr(m, "condition_", None) is not None:  # of classes and conditions it is not told
@@ -218,6 +215,19 @@ def calibrate(
     found = [m.posterior(y) for y in noisy]
     bound = np.hypot(*(matched_filter_bound(c, m.axis_step_, s) for c, s in zip(clean[:2], sd, strict=False)))
     return calibration_of(found[0], found[1], moved, bound, found[2], at=places[0])
+
+
+def _check(m: Any) -> None:
+    """Refuse models that are judged otherwise."""
+    if hasattr(m, "raster_"):
+        raise ShapeshiftError(
+            "got a model of images, needed one of signals: judge it on images of known poses"
+        )
+    if getattr(m, "lanes_", None):
+        raise ShapeshiftError(
+            "got a model of several channels, needed one of one: calibrate fits to each channel, or judge it "
+            "on signals of known shifts"
+        )
 
 
 def _own(m: Any, values: np.ndarray, p: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ from shapeshift.analysis.candidates import (
 )
 from shapeshift.analysis.rigidity import Rigidity, rigidity
 from shapeshift.data.coordinates import Axis, as_stack, refuse_constant
+from shapeshift.data.lanes import are_channels
 from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def compare(
     >>> found.recommended.kind, found.shifts
     ('correlation', True)
     """
+    if are_channels(X):
+        raise ShapeshiftError("got signals of several channels, needed one: compare them channel by channel.")
     stack = as_stack(X, x)
     _check(stack.values, n_latent)
     split = split_of(stack.values, n_fit, n_held, random_state)

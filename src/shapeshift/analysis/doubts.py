@@ -59,7 +59,8 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
     if of_images(p):
         return image_doubts(m, X, p)
     values = np.asarray(X, dtype=float)
-    values = values.reshape(-1, values.shape[-1])
+    inner = 2 if getattr(m, "lanes_", None) else 1
+    values = values.reshape(-1, np.prod(values.shape[-inner:]))
     if len(values) != len(p.shift):
         raise ShapeshiftError(
             f"got {len(values)} signals and the posterior of {len(p.shift)}, needed both of the same "

@@ -65,8 +65,9 @@ def label(signals: Signals, want: Want, *, source: str, reader: str, notes: Sequ
     """
     values = real(signals.values, source)
     values = values[None] if want.single and values.ndim == 1 else values
-    _check_shape(values.shape, 1 if want.single else 2, source)
     dims = signals.dims or (("signal",) if values.ndim == 2 else ("y", "x"))
+    one = tuple(n for n, dim in zip(values.shape, (*dims, ""), strict=False) if dim != "channel")
+    _check_shape(one, 1 if want.single else 2, source)
     name = signals.axis_name or ("sample" if signals.axis is None else "x")
     if name in dims or name in signals.coords:
         name = "axis"

@@ -119,12 +119,18 @@ def _noise(values: np.ndarray) -> float:
     return max(sd, 1e-6 * float(np.nanstd(values)), 1e-30)
 
 
-def channels_of(X: Any) -> tuple[list[Any], tuple[str, ...]]:
-    """The channels of what :func:`are_channels`, each as signals in kind, and their names."""
+def channels_of(X: Any) -> tuple[Any, Any, tuple[str, ...]]:
+    """Of what :func:`are_channels` all signals of the first, the second ... channel in one stack; one channel
+    in kind, None for plain arrays; and their names."""
     if not hasattr(X, "dims"):
-        return [X[:, k] for k in range(X.shape[1])], tuple(str(k) for k in range(X.shape[1]))
+        return X.swapaxes(0, 1).reshape(-1, X.shape[2]), None, tuple(str(k) for k in range(X.shape[1]))
+    if X.dims[-1] == NAME:
+        raise ShapeshiftError(
+            f"got channels in the last dimension, needed the axis of the signals there: use "
+            f"X.transpose(..., {X.dims[-2]!r})."
+        )
     names = X[NAME].values.tolist() if NAME in X.coords else range(X.sizes[NAME])
-    return [X.isel({NAME: k}, drop=True) for k in range(X.sizes[NAME])], tuple(map(str, names))
+    return X.transpose(NAME, ...), X.isel({NAME: 0}, drop=True), tuple(map(str, names))
 
 
 def are_channels(X: Any) -> bool:

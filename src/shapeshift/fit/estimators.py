@@ -111,6 +111,8 @@ class ShiftVAE(SignalModel):
             The last dimension is the axis of the signals; others may form a map. Stacks in a list may each
             have an axis of their own: another length, step or window, in the same units. Samples that were
             not measured are nan, or masked in a numpy masked array: they count for nothing.
+            Channels that share one shift are an array (n, channel, length), or a dimension "channel" of a
+            DataArray: each counts by its own noise, and may have its own baseline.
         y : ignored
         x : array (length,), optional
             Axis of a plain array, uniform or not, or time stamps; of a list, a list.

@@ -94,14 +94,14 @@ def _channelled(model: ShiftVAE, X: Any, x: Any, lanes: Lanes | None, *, reset: 
     if not are_channels(X):
         told = f"{lanes.count} channels ({', '.join(lanes.names)})" if lanes else "several channels"
         raise ShapeshiftError(f"got signals without channels, but {who} is expecting {told}: give them all.")
-    arrays, names = channels_of(X)
-    parts = [as_stack(array, x, gaps=True) for array in arrays]
-    axis = parts[0].axis
-    if parts[0].measured:
+    every, one, names = channels_of(X)
+    stack = as_stack(every, x, gaps=True)
+    axis = stack.axis
+    if stack.measured:
         raise ShapeshiftError(
-            "got channels on an axis without equal steps, needed a uniform one: resample them, or fit each alone."
+            "got channels on an axis without equal steps, needed a uniform one: resample them, or fit one."
         )
-    values = np.stack([p.values for p in parts], 1)
+    values = np.stack(np.split(stack.values, len(names)), 1)
     if lanes is None:
         lanes = lanes_of(values, names, axis, scaled=_may_scale(model, values))
     else:
@@ -116,8 +116,7 @@ def _channelled(model: ShiftVAE, X: Any, x: Any, lanes: Lanes | None, *, reset: 
     validate_data(model, values.reshape(len(values), -1), reset=reset, ensure_all_finite="allow-nan", **least)
     if reset:
         refuse_constant(values.reshape(len(values), -1))
-    notes = tuple(f"channel {name}: {note}" for name, p in zip(names, parts, strict=True) for note in p.notes)
-    return Stack(lanes.laid(values), lanes.line, parts[0].given, notes, back=parts[0].back, lanes=lanes)
+    return Stack(lanes.laid(values), lanes.line, one, stack.notes, lanes=lanes)
 
 
 def _told(names: tuple[str, ...], axis: Axis) -> str:

@@ -156,19 +156,17 @@ def _begun_on_line(
     """Signals: what was left to the data decided, lags by correlation, networks around the aligned mean."""
     held = filled(x, noise)
     x, noise, given, used = x[held], noise[held], given[held], torch.nonzero(held)[:, 0]
-    core, x = well_seen(x), bridged(x, noise[:, 0], generator)  # a start has only to come near
+    core, gapped = well_seen(x), x
+    x = bridged(x, noise[:, 0], generator)  # a start has only to come near
     kinds = rows_of_kinds(given) if design.kinds else [torch.arange(len(x))]
     design = agreed([decided(design, x[r], noise[r], generator, core) for r in kinds], kinds)
     free = design.freed(x.shape[1])
+    if free is not None and design.channels > 1:  # no bridge leads from one channel's level to another's
+        x = bridged(free.cleared(gapped), noise[:, 0], generator)
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)
     start = together(tame, kinds, lambda r: lags_within(design, free, tame[r], noise[r], generator, core))
-    flat = (
-        free.cleared(x) if free is not None and design.channels > 1 else x
-    )  # offsets of channels are no shape
-    worth = worth_of_all(
-        [worth_of_shift(flat[r, core], noise[r], start.lag[r], design.n_latent) for r in kinds]
-    )
+    worth = worth_of_all([worth_of_shift(x[r, core], noise[r], start.lag[r], design.n_latent) for r in kinds])
     worth = worth if "shift" in design.warps else None
     still = worth is not None and not worth.shifts and design.prior_sd.get("shift") is None
     if still:

@@ -129,9 +129,12 @@ def _kinds_on_line(
     """Signals of several kinds: lags about those of one alignment, a class at a time."""
     held = filled(x, noise)
     x, noise, used = x[held], noise[held], torch.nonzero(held)[:, 0]
-    core, x = well_seen(x), bridged(x, noise[:, 0], generator)
+    core, gapped = well_seen(x), x
+    x = bridged(x, noise[:, 0], generator)
     design = decided(design, x, noise, generator, core)
     free = design.freed(x.shape[1])
+    if free is not None and design.channels > 1:
+        x = bridged(free.cleared(gapped), noise[:, 0], generator)
     noise = noise if free is None else free.seen(x, noise)
     tame = design.likelihood.tamed(x)
     start = lags_within(design, free, tame, noise, generator, core)

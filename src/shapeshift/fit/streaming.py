@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from shapeshift.data.blocks import Source, drawn_rows, even_rows, inner_dims, source_of
+from shapeshift.data.lanes import are_channels
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.labels import Kinds
 from shapeshift.fit.lazily import lazy_posterior
@@ -49,9 +50,15 @@ def images(model: PoseEstimator) -> bool:
     return hasattr(model, "image_shape")
 
 
+def _refuse_channels(model: PoseEstimator, X: Any) -> None:
+    if not images(model) and (are_channels(X) or getattr(model, "lanes_", None)):
+        raise ShapeshiftError("got channels that do not lie in memory, needed them there: use X.load().")
+
+
 def posterior_elsewhere(model: PoseEstimator, X: Any, x: Any, refine: bool, condition: Any) -> Any:
     """The posterior of an array that is :func:`elsewhere`: of dask a lazy xarray.Dataset, else a Posterior
     whose signals were read a block at a time."""
+    _refuse_channels(model, X)
     if on_dask(X):
         named = hasattr(X, "coords")
         inner = inner_dims(X, images=images(model), named=named)
@@ -145,6 +152,7 @@ def drawn(
     them, all labelled ones among them, and a note that says so."""
     if not elsewhere(X):
         return X, condition, kinds, ()
+    _refuse_channels(model, X)
     source = source_of(X, images=images(model))
     n, runs = len(source), runs_of(source)
     if kinds is not None and kinds.labels is not None and len(kinds.labels) == n:

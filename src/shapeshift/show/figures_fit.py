@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
 from shapeshift.show.figures_manifold import image_manifold, in_two, latent_ticks, lived_in
 from shapeshift.show.labels import label, number
@@ -39,9 +40,18 @@ def manifold(m: Any, n: int = 10, *, p: Posterior | None = None, ax: Axes | None
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If the model is one of several channels.
     """
     if hasattr(m, "raster_"):
         return image_manifold(m, n, p=p, ax=ax)
+    if getattr(m, "lanes_", None):
+        raise ShapeshiftError(
+            "got a model of several channels, needed one: draw m.manifold(n).isel(channel=0) by xarray"
+        )
     drawn = in_two(m.manifold(n))
     values = np.asarray(drawn, dtype=float).reshape(-1, n, drawn.shape[-1])
     figure, ax = style.one(ax, style.DOUBLE * 0.66, style.DOUBLE * (0.1 + 0.54 * len(values) / n))
