@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from known import GRID, LENGTH, REACH, SAMPLE, model
+from sklearn.datasets import make_blobs
 
 import shapeshift as ss
 from shapeshift.analysis import calibrate
@@ -273,3 +274,13 @@ def test_gaps_are_taken_by_all_estimators_of_signals(kind):
         model = ss.ShiftVAE(epochs=30).fit(values, condition=wide)
         p = model.posterior(values, condition=wide)
         assert np.corrcoef(p.shift, truth["shift"])[0, 1] > 0.995
+
+
+def test_two_samples_without_noise_leave_error_bars_and_evidence():
+    """One number measured to nine digits leaves rounding, not curvature, in the other directions."""
+    X = make_blobs(30, centers=[[0, 0, 0], [1, 1, 1]], random_state=0, cluster_std=0.1)[0]
+    X.reshape(-1)[np.random.RandomState(42).choice(X.size, 10, replace=False)] = np.nan
+    p = ss.ShiftVAE(epochs=2).fit(X).posterior(X)
+    for told in (p.shift_sd, p.z_sd, p.log_evidence):
+        assert np.isfinite(told).all()
+    assert (p.z_sd > 0).all()

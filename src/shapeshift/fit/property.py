@@ -168,9 +168,7 @@ class Property(RegressorMixin, BaseEstimator):
 
     def _placed(self, X: Any) -> Place:
         if hasattr(X, "z") and hasattr(X, "z_sd"):
-            z, sd = np.asarray(X.z, float), np.asarray(X.z_sd, float)
-            told = np.isfinite(z) & np.isfinite(sd)  # what tells nothing is at the prior
-            return Place(np.where(told, z, 0.0), np.where(told, sd, 1.0))
+            return Place(np.asarray(X.z, float), np.asarray(X.z_sd, float))
         if self.model is not None:
             return self._placed(self.model.posterior(X))
         z = np.asarray(X, float)

@@ -15,7 +15,7 @@ from shapeshift.fit.gauge import Reference, References, line_of, offset
 from shapeshift.fit.gauge_plane import PlaneZero
 from shapeshift.fit.glance import glance
 from shapeshift.fit.posterior import Posterior
-from shapeshift.fit.refine import in_chunks, refine, seen_by
+from shapeshift.fit.refine import KNOWN, in_chunks, refine, seen_by
 from shapeshift.fit.search import Found, infer
 from shapeshift.fit.threads import one_each
 from shapeshift.model.gaps import count_seen, mean_seen
@@ -40,7 +40,22 @@ def sharpened(vae: PoseVAE, x: Tensor, noise: Tensor, found: Found) -> tuple[Ten
     spent = refined.hessian.shape[1] + (vae.nuisance.size if vae.nuisance else 0)
     excess = vae.likelihood.excess(x, refined.values, noise, spent)
     prior = torch.diag(vae.prior_precision())
-    return torch.linalg.inv((refined.hessian - prior) / excess[:, None, None] + prior), excess
+    told = (refined.hessian - prior) / excess[:, None, None]
+    covariance = torch.linalg.inv(told + prior)
+    lost = ~(torch.diagonal(covariance, dim1=1, dim2=2) > 0).all(1)
+    if lost.any():
+        covariance[lost] = _inverse(told[lost], prior)
+    return covariance, excess
+
+
+def _inverse(told: Tensor, prior: Tensor) -> Tensor:
+    """(told + prior)^-1 where rounding has left ``told`` (n, d, d) with directions that tell less than
+    nothing: of signals next to without noise that tell of fewer numbers than they have."""
+    values, vectors = torch.linalg.eigh(told.double())
+    least = KNOWN * values.abs().amax(1, keepdim=True)
+    values = torch.where(values > least, values, 0.0)
+    whole = vectors @ torch.diag_embed(values) @ vectors.mT + prior.double()
+    return torch.linalg.inv(whole).to(told.dtype)
 
 
 def signal_zero(fitted: Fitted) -> Reference | References:

@@ -25,6 +25,7 @@ from shapeshift.model.vae import PoseVAE
 CHUNK = 512
 SMALLEST_CHUNK = 16
 WORK = 1 << 17  # numbers of a chunk
+KNOWN = 1e-6  # of the largest: below it single precision knows nothing
 
 
 class Refined(NamedTuple):
@@ -48,7 +49,19 @@ class Refined(NamedTuple):
     def log_evidence(self) -> Tensor:
         """Laplace's approximation of log p(x), (n,)."""
         d = self.hessian.shape[1]
-        return -self.loss + 0.5 * d * math.log(2 * math.pi) - 0.5 * torch.logdet(self.hessian)
+        return -self.loss + 0.5 * d * math.log(2 * math.pi) - 0.5 * _log_det(self.hessian)
+
+
+def _log_det(hessian: Tensor) -> Tensor:
+    """log |H| of (n, d, d); where rounding has left H indefinite, in single precision, none of its
+    directions counts for less than that precision knows of."""
+    sign, log = torch.linalg.slogdet(hessian)
+    lost = sign <= 0
+    if lost.any():
+        values = torch.linalg.eigvalsh(hessian[lost].double())
+        least = KNOWN * values.abs().amax(1, keepdim=True).clamp_min(1.0)
+        log = log.index_put((torch.nonzero(lost)[:, 0],), values.maximum(least).log().sum(1).to(log))
+    return log
 
 
 def joint_loss(vae: PoseVAE, x: Tensor, noise: Tensor, theta: Tensor, values: Tensor) -> Tensor:
