@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -491,6 +492,27 @@ def test_emsa_as_rosettasciio_writes_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(da.values, np.round(VALUES[0, 0], 3)[None])
     np.testing.assert_array_equal(da[da.dims[-1]].values, np.arange(32) * 0.5)
     assert da[da.dims[-1]].attrs["units"] == "eV"
+
+
+@pytest.mark.parametrize(
+    ("ending", "module", "steps"),
+    [("emd", "emd", 0), ("rpl", "ripple", 0), ("nxs", "nexus", 0), ("sur", "digitalsurf", 2**22)],
+)
+def test_maps_of_other_makers_as_rosettasciio_writes_them(
+    tmp_path: Path, ending: str, module: str, steps: int
+) -> None:
+    energy = np.arange(VALUES.shape[2]) * 0.5 + 100
+    axes = (even("y", Y, "um", True), even("x", X, "um", True), even("Energy", energy, "eV", False))
+    path = tmp_path / f"a.{ending}"
+    values = VALUES if steps else VALUES.astype(np.float32)
+    import_module(f"rsciio.{module}").file_writer(str(path), signal(values, *axes))
+    da = ss.open(path)
+    assert da.dims == ("y", "x", "Energy")
+    error = np.ptp(values) / steps if steps else 0.0  # surfaces are stored in so many steps
+    np.testing.assert_allclose(da.values, values, rtol=0, atol=error)
+    for name, along, units in (("y", Y, "um"), ("x", X, "um"), ("Energy", energy, "eV")):
+        np.testing.assert_allclose(da[name].values, along, rtol=1e-6)
+        assert da[name].attrs["units"].replace("µ", "u") == units
 
 
 def test_a_file_of_several_arrays(tmp_path: Path) -> None:
