@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from shapeshift.errors import printable
+
 Plain = str | int | float | bool
 
 MOST_ENTRIES, MOST_LETTERS, MOST_DEPTH = 500, 300, 12
@@ -19,13 +21,11 @@ def clean(text: Any, most: int = MOST_LETTERS) -> str:
     Examples
     --------
     >>> clean("laser\\x1b[31m 532\\nnm")
-    'laser[31m 532 nm'
+    'laser�[31m 532 nm'
     """
     if isinstance(text, bytes | np.bytes_):
         text = bytes(text).decode("utf-8", "replace")
-    words = " ".join(str(text)[: 4 * most].split())
-    kept = "".join(letter for letter in words if letter.isprintable())
-    return kept if len(kept) <= most else kept[: most - 3] + "..."
+    return printable(" ".join(str(text)[: 4 * most].split()), most)
 
 
 def plain(metadata: Mapping[Any, Any]) -> dict[str, Plain]:
