@@ -171,4 +171,4 @@ def test_the_page_on_gaps_and_grids_runs_as_printed(tmp_path, monkeypatch):
     for code in re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S):
         exec(compile(code, "gaps.md", "exec"), names)
     assert np.isfinite(names["filled"]).all()
-    assert len(names["p"]) == 600
+    assert len(names["p"]) == 400

@@ -121,9 +121,9 @@ WRONG: list[tuple[str, Change]] = [
     *[
         ("signals", put(name, {"a": 1}))
         for name in SIGNALS
-        if name not in ("condition?", "temper?", "options")
+        if name not in ("channels?", "condition?", "temper?", "options")
     ],
-    *[("signals", put(name, None)) for name in SIGNALS if name not in ("condition?", "temper?", "worth")],
+    *[("signals", put(name, None)) for name in SIGNALS if name not in ("channels?", "condition?", "temper?", "worth")],
     ("signals", put("temper", 0.0)),
     ("signals", put("temper", float("nan"))),
     ("signals", put("scaling.gain", float("inf"))),
@@ -137,6 +137,10 @@ WRONG: list[tuple[str, Change]] = [
     ("signals", put("options.zero", ["reference"])),
     ("signals", put("bank.kinds", True)),
     ("signals", put("condition", {"names": ["a"], "levels": [], "centre": [0.0], "spread": [1.0]})),
+    ("signals", put("channels", {"a": 1})),
+    ("signals", put("channels", {"names": ["a"], "offset": [0.0, 0.0], "gain": [1.0]})),
+    ("signals", put("channels", {"names": ["a"], "offset": [0.0], "gain": [0.0]})),
+    ("signals", put("channels", {"names": ["a"] * 10**5, "offset": [0.0] * 10**5, "gain": [1.0] * 10**5})),
     ("kinds", put("condition", None)),
     ("kinds", put("condition.levels", ["a"])),
     ("kinds", put("condition.levels", [["a"], ["b"]])),

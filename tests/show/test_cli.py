@@ -345,8 +345,11 @@ def test_results_go_to_stdout_and_progress_to_stderr(data: Path, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("quick_report")
-def test_ctrl_c_keeps_the_best_weights_so_far(data: Path, tmp_path: Path, monkeypatch) -> None:
+def test_ctrl_c_keeps_the_best_weights_so_far(data: Path, tmp_path: Path, monkeypatch, request) -> None:
     epochs = []
+    # a job that a shell started in the background ignores ctrl-C, this one too
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def watched(*_, **__) -> None:
         epochs.append(len(epochs))

@@ -222,7 +222,7 @@ def test_documents_that_were_not_looked_at_do_not_count(X, model, tmp_path, read
 def test_a_damaged_chunk_is_a_sentence_and_leaves_nothing(X, model, tmp_path):
     path = zarr_file(tmp_path / "a.zarr", X)
     (path / "X" / "2.0").write_bytes(b"rubbish")
-    with pytest.raises(ShapeshiftError, match=r"a\.zarr: got a file that cannot be read"):
+    with pytest.raises(ShapeshiftError, match=r"a\.zarr.*the store is damaged"):
         ss.stream(model, path, tmp_path / "p.nc")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 

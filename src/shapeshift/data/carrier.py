@@ -66,8 +66,7 @@ def label(signals: Signals, want: Want, *, source: str, reader: str, notes: Sequ
     values = real(signals.values, source)
     values = values[None] if want.single and values.ndim == 1 else values
     dims = signals.dims or (("signal",) if values.ndim == 2 else ("y", "x"))
-    one = tuple(n for n, dim in zip(values.shape, (*dims, ""), strict=False) if dim != "channel")
-    _check_shape(one, 1 if want.single else 2, source)
+    _check_shape(_of_one_channel(values.shape, dims), 1 if want.single else 2, source)
     name = signals.axis_name or ("sample" if signals.axis is None else "x")
     if name in dims or name in signals.coords:
         name = "axis"
@@ -80,6 +79,13 @@ def label(signals: Signals, want: Want, *, source: str, reader: str, notes: Sequ
         notes = [*notes, "no axis found: samples are numbered from 0"]
     attrs = {"source": source, "reader": reader, "notes": "; ".join(notes)}
     return xr.DataArray(values, dims=(*dims, name), coords=coords, attrs=attrs)
+
+
+def _of_one_channel(shape: tuple[int, ...], dims: tuple[str, ...]) -> tuple[int, ...]:
+    """The shape without a dimension that is named as that of channels."""
+    if len(dims) + 1 != len(shape):  # names that are not its own
+        return shape
+    return tuple(n for n, dim in zip(shape, (*dims, ""), strict=True) if dim != "channel")
 
 
 def real(values: NDArray, source: str) -> NDArray:
