@@ -123,7 +123,11 @@ WRONG: list[tuple[str, Change]] = [
         for name in SIGNALS
         if name not in ("channels?", "condition?", "temper?", "options")
     ],
-    *[("signals", put(name, None)) for name in SIGNALS if name not in ("channels?", "condition?", "temper?", "worth")],
+    *[
+        ("signals", put(name, None))
+        for name in SIGNALS
+        if name not in ("channels?", "condition?", "temper?", "worth")
+    ],
     ("signals", put("temper", 0.0)),
     ("signals", put("temper", float("nan"))),
     ("signals", put("scaling.gain", float("inf"))),

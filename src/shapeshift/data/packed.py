@@ -58,8 +58,8 @@ def check_packed(codec: str, chunks: Iterable[Chunk], size: int, what: str) -> N
             beyond = _unpacks_beyond(codec, whole(), most)
         if beyond:
             raise ShapeshiftError(
-                f"{what}: got packed chunks that unpack to more than the array has in a chunk, needed chunks of "
-                "this array: the store is damaged or made to fill the memory, write it again"
+                f"{what}: got packed chunks that unpack to more than the array has in one, needed chunks "
+                "of this array: the store is damaged or made to fill the memory, write it again"
             )
 
 
