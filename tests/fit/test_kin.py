@@ -28,7 +28,10 @@ class Dimension:
 
 
 class Dataset:
-    """sidpy's dataset, as far as it is looked at: an array with `_axes`, and `like_data` for one like it."""
+    """sidpy's dataset, as far as it is looked at: an array of dask's with `_axes`, and `like_data` for one
+    like it."""
+
+    dask = chunks = __getitem__ = map_blocks = None
 
     def __init__(self, data: np.ndarray, axes: dict[int, Dimension]) -> None:
         self._data, self._axes, self.title = data, axes, "kept"

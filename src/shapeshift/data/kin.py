@@ -51,11 +51,16 @@ def in_kind(X: Any, inner: int = 1) -> Kin | None:
         return Kin(X, lambda out: out)
     if hasattr(X, "axes_manager") and hasattr(X, "deepcopy"):
         return _hyperspy(X, inner)
-    if hasattr(X, "_axes") and hasattr(X, "like_data"):
+    if is_sidpy(X):
         return _sidpy(X, inner)
     if all(hasattr(X, name) for name in ("columns", "index", "iloc")):
         return _frame(X)
     return None
+
+
+def is_sidpy(X: Any) -> bool:
+    """Whether an object is a sidpy dataset, which is also an array of dask."""
+    return hasattr(X, "_axes") and hasattr(X, "like_data")
 
 
 def _dataset(X: Any) -> Kin:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from shapeshift.data.blocks import Source, drawn_rows, even_rows, inner_dims, source_of
+from shapeshift.data.kin import is_sidpy
 from shapeshift.data.lanes import are_channels
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.labels import Kinds
@@ -29,7 +30,9 @@ LEAST = 256  # signals, however long
 
 
 def on_dask(X: Any) -> bool:
-    """Whether X is a dask array, or a DataArray on one."""
+    """Whether X is a dask array, or a DataArray on one; a sidpy dataset comes back in kind instead."""
+    if is_sidpy(X):
+        return False
     if hasattr(X, "dims") and hasattr(X, "coords"):
         return getattr(X, "chunks", None) is not None
     return hasattr(X, "dask") and hasattr(X, "map_blocks")
@@ -39,7 +42,7 @@ def elsewhere(X: Any) -> bool:
     """Whether X is an array that does not lie in memory: of Zarr, HDF5 or dask, by what it looks like."""
     if isinstance(X, Source):
         return True
-    if hasattr(X, "data_vars"):  # a data set goes in as the array it holds
+    if hasattr(X, "data_vars") or is_sidpy(X):  # a data set goes in as the array it holds
         return False
     stored = all(hasattr(X, name) for name in ("chunks", "dtype", "shape", "__getitem__"))
     return on_dask(X) or (stored and not hasattr(X, "coords"))
