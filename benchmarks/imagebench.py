@@ -125,6 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(not report_checks())
     torch.set_num_threads(THREADS)
     run_all(o)
+    publish()  # also where all was kept already
     print(page.text(kept()))
     return 0
 

@@ -373,3 +373,9 @@ def test_a_race_is_won_only_with_as_few_nats(bench):
     runs["race"]["shapeshift"]["1"] = ours | {"nats": 161.0}
     assert bench.imagebench_page.race(runs) == 0
     assert bench.imagebench_page.race({}) is None
+
+
+def test_the_tables_are_of_all_that_is_kept(bench):
+    folder = FOLDER / "results"
+    record = json.loads((folder / "imagebench.json").read_text(encoding="utf-8"))
+    assert (folder / "imagebench.md").read_text(encoding="utf-8") == bench.imagebench_page.text(record) + "\n"
