@@ -5,6 +5,8 @@ Whoever knows better says so; where nothing is said, these rules decide, and the
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
@@ -20,6 +22,7 @@ from shapeshift.model.spikes import without_spikes
 SOME = 400  # signals that are asked
 RANK = 3  # components that must not explain what a baseline does
 SLOPING = 0.35  # of what is unexplained above the noise without a baseline; with one, less is left
+FOLLOWING = 0.85  # of the variance of baselines that lags explain from which on they are the pattern's own
 WIDE = 0.4  # sd of the log height from which on signals have gains of their own
 EMPTY = 4.0  # sd by which the variance of a signal exceeds that of its noise
 SPIKED = 0.003  # share of the samples that are spikes from which on noise has heavy tails
@@ -82,7 +85,8 @@ def nuisances_for(
     likelihood: Likelihood, x: Tensor, noise: Tensor, generator: torch.Generator, lane: Tensor | None = None
 ) -> tuple[str, ...]:
     """The nuisances that signals (n, P) ask for: a baseline if it explains most of what three components
-    of shape leave over, a gain (with an offset) if their heights span more than a factor of about four."""
+    of shape leave over and is no part of what moves, a gain (with an offset) if their heights span more than
+    a factor of about four."""
     if not likelihood.linear or x.shape[1] < 16 or len(x) < 40:
         return ()
     some = torch.randperm(len(x), generator=generator)[:SOME]
@@ -91,9 +95,7 @@ def nuisances_for(
     curved, flat = nuisance(("baseline",), grid, lane), nuisance(("offset",), grid, lane)
     assert curved is not None
     assert flat is not None
-    sloping = likelihood.affine and _left(y, noise, curved.basis, generator) < SLOPING * _left(
-        y, noise, flat.basis, generator
-    )
+    sloping = likelihood.affine and _drifts(y, noise, curved.basis, flat.basis, generator)
     names = ("baseline",) if sloping else ("offset",)
     gain = varied(without(y, curved.basis) if sloping else y, noise)
     return ("gain", *names) if gain else names if sloping else ()
@@ -118,12 +120,37 @@ def log_heights(x: Tensor, noise: Tensor) -> Tensor:
     return height.clamp_min(0.02 * height.median().clamp_min(1e-9)).log() if len(height) else height
 
 
-def _left(x: Tensor, noise: Tensor, basis: Tensor, generator: torch.Generator) -> float:
-    """Squares above the noise that RANK components leave over of aligned signals, baselines taken off."""
+def _drifts(x: Tensor, noise: Tensor, curved: Tensor, flat: Tensor, generator: torch.Generator) -> bool:
+    """Whether signals (n, P) have baselines in the span of ``curved`` that are more than ``flat`` ones."""
+    found, level = (_aligned(x, noise, basis, generator) for basis in (curved, flat))
+    return found.left < SLOPING * level.left and follows(without(x, flat) @ curved.T, found.lag) < FOLLOWING
+
+
+def follows(baseline: Tensor, lag: Tensor) -> float:
+    """Share of the variance of baselines, coefficients (n, m), that a polynomial of fifth degree in the lags
+    (n,) explains.
+
+    Drifts know nothing of where the pattern lies. A step that moves is tilted to one side and then to the
+    other as it does, and tilted by nothing else.
+    """
+    place = (lag - lag.double().mean()) / lag.double().std().clamp_min(1e-9)
+    powers = place[:, None] ** torch.arange(6)
+    c = baseline.double()
+    rest = c - powers @ torch.linalg.lstsq(powers, c).solution
+    return float(1 - rest.var(0).sum() / c.var(0).sum().clamp_min(1e-30))
+
+
+class _Aligned(NamedTuple):
+    left: float  # squares above the noise that RANK components leave over, baselines taken off
+    lag: Tensor  # (n,)
+
+
+def _aligned(x: Tensor, noise: Tensor, basis: Tensor, generator: torch.Generator) -> _Aligned:
+    """Signals aligned with baselines of their own."""
     weight = fitting_weight(noise)
     own = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
     found = align(x, noise, own, starts=2, basis=basis)
     share = unexplained(x, weight, found.lag, found.reach, RANK, basis)
     total = (without(x, basis).square().sum(1) * weight).sum()
     floor = (noise[:, 0].square() * x.shape[1] * weight).sum()
-    return max(float(share * total - 0.97 * floor), 1e-3 * float(floor))
+    return _Aligned(max(float(share * total - 0.97 * floor), 1e-3 * float(floor)), found.lag)
