@@ -10,6 +10,7 @@ import pytest
 from shapeshift import ShapeshiftError
 from shapeshift.analysis.baselines import pca
 from shapeshift.analysis.calibration import Calibration
+from shapeshift.show.by_channel import parts
 from shapeshift.show.page import Page, Picture, Section, write_page
 from shapeshift.show.report import _drawn, write_report
 from shapeshift.show.style import sheet
@@ -171,9 +172,11 @@ def test_without_the_warp_there_is_nothing_on_shifts(case, tmp_path, unpainted):
 
 
 def test_pictures_of_a_part_of_the_signals_say_so(case):
-    _, p, _ = case
-    assert _drawn(p, p) == ""
-    assert "from 10 of the 40 signals" in _drawn(replace(p, shift=p.shift[:10]), p)
+    X, p, m = case
+    shown = parts(m, X, p, 40)
+    assert _drawn(shown, p) == ""
+    few = shown[0]._replace(some=replace(p, shift=p.shift[:10]))
+    assert "from 10 of the 40 signals" in _drawn([few], p)
 
 
 def test_plain_arrays_are_told_along_the_axis_of_the_model(case, tmp_path, unpainted):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapeshift.data.lanes import NAME as CHANNEL
+from shapeshift.data.lanes import are_channels, channels_of
 from shapeshift.data.metadata import unpacked
 from shapeshift.data.preprocess import noise_sd
 
@@ -20,14 +22,15 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
     ----------
     X : xarray.DataArray
         Signals as `shapeshift.open` returns them: the last dimension is their axis. Or images, which it marks
-        as such.
+        as such. With a dimension "channel" before it, signals of several channels.
 
     Returns
     -------
     dict
         source, reader, signals, dims, axis (name, units, first, last, step, uniform), coordinates (of a map
         or of the signals: units, first, last), values (min, median, max, missing, units where the file tells
-        them), noise_sd (median over the signals, in their units), peak_to_noise, notes, metadata.
+        them), noise_sd (median over the signals, in their units), peak_to_noise, notes, metadata. Of several
+        channels values, noise_sd and peak_to_noise stand under the name of each in channels.
 
     Examples
     --------
@@ -38,19 +41,29 @@ def describe(X: xr.DataArray) -> dict[str, Any]:
     """
     if X.attrs.get("kind") == "image":
         return describe_images(X)
-    rows = np.asarray(X.values, dtype=float).reshape(-1, X.shape[-1])
+    channels = are_channels(X) and X.dims[-1] != CHANNEL
     return {
         "source": X.attrs.get("source", ""),
         "reader": X.attrs.get("reader", ""),
-        "signals": len(rows),
+        "signals": X.size // X.shape[-1] // (X.sizes[CHANNEL] if channels else 1),
         "dims": {str(name): size for name, size in X.sizes.items()},
         "axis": _axis(X),
         "coordinates": _coordinates(X, X.dims[-1:]),
-        "values": _values(rows) | _units(X),
-        **_noise(rows[~np.isinf(rows).any(axis=1)]),
+        **({"channels": _channels(X)} if channels else _signals(X)),
         "notes": [note for note in str(X.attrs.get("notes", "")).split("; ") if note],
         "metadata": unpacked(X.attrs),
     }
+
+
+def _signals(X: xr.DataArray) -> dict[str, Any]:
+    """Values and noise of signals."""
+    rows = np.asarray(X.values, dtype=float).reshape(-1, X.shape[-1])
+    return {"values": _values(rows) | _units(X), **_noise(rows[~np.isinf(rows).any(axis=1)])}
+
+
+def _channels(X: xr.DataArray) -> dict[str, Any]:
+    """The same of each channel, by its name."""
+    return {name: _signals(X.isel({CHANNEL: k})) for k, name in enumerate(channels_of(X)[2])}
 
 
 def describe_images(X: xr.DataArray) -> dict[str, Any]:
@@ -83,13 +96,23 @@ def describe_images(X: xr.DataArray) -> dict[str, Any]:
 
 
 def in_lines(found: dict[str, Any]) -> dict[str, Any]:
-    """The same for people: coordinates and metadata as one line each."""
+    """The same for people: coordinates, channels and metadata as one line each."""
     places = [
         f"{name}: {told['first']} to {told['last']} {told['units']}".rstrip()
         for name, told in found["coordinates"].items()
     ]
     words = [f"{name}: {value}" for name, value in found["metadata"].items()]
-    return found | {"coordinates": places, "metadata": words}
+    told = found | {"coordinates": places, "metadata": words}
+    if isinstance(found.get("channels"), dict):
+        told["channels"] = [_channel_line(name, about) for name, about in found["channels"].items()]
+    return told
+
+
+def _channel_line(name: str, about: dict[str, Any]) -> str:
+    values, noise, above = about["values"], about["noise_sd"], about["peak_to_noise"]
+    missing = f", {values['missing']} missing" if values["missing"] else ""
+    span = f"{values['min']:.6g} to {values['max']:.6g} {values.get('units', '')}".rstrip()
+    return f"{name}: {span}{missing}, noise sd {noise:.4g}, peak to noise {above:.4g}"
 
 
 def _coordinates(X: xr.DataArray, own: Any) -> dict[str, Any]:

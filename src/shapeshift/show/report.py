@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 import shapeshift
 from shapeshift.analysis.collapse import active_latents
 from shapeshift.analysis.doubts import doubts
 from shapeshift.analysis.poses import of_images
-from shapeshift.data.coordinates import as_stack
 from shapeshift.show import plots
-from shapeshift.show.labels import label, spread
+from shapeshift.show.by_channel import Part, parts
+from shapeshift.show.labels import label
 from shapeshift.show.page import Fact, Page, Picture, Section, write_page
 from shapeshift.show.report_images import image_page
 from shapeshift.show.report_words import name_of, short, time_row
-from shapeshift.show.selection import some_of
 
 if TYPE_CHECKING:
     from shapeshift.analysis.baselines import Decomposition
@@ -78,24 +77,22 @@ def write_report(
         page = image_page(m, X, p, title)
         return write_page(page, Path(path), figures=Path(figures) if figures else None, format=format)
     found = doubts(m, X, p, calibration=calibration)
-    sample, some = _sample(m, X, p)
+    shown = parts(m, X, p, SHOWN)
     sections = [
         Section("What was found", facts=tuple(_facts(m, p))),
-        Section("What was fitted", rows=tuple(_fitted(m, X))),
+        Section("What was fitted", rows=tuple(_fitted(m, X, p))),
         Section("How far to trust the shifts", rows=tuple(_trust(calibration))),
-        Section(
-            "Signals before and after alignment", _drawn(some, p), pictures=tuple(_signals(m, sample, some))
-        ),
+        Section("Signals before and after alignment", _drawn(shown, p), pictures=tuple(_signals(shown))),
         Section("Where: the shift", pictures=tuple(_where(m, p))),
-        Section("What: the shape", pictures=tuple(_what(m, p))),
-        Section("How good the fit is", pictures=tuple(_quality(m, sample, some, calibration))),
+        Section("What: the shape", pictures=tuple(_what(m, p, shown))),
+        Section("How good the fit is", pictures=tuple(_quality(m, shown, calibration))),
         Section("Linear decompositions, to compare with", pictures=tuple(_linear(baselines or ()))),
         Section("Every option", options=tuple((k, str(v)) for k, v in m.options_.items())),
     ]
     filled = tuple(s for s in sections if s.pictures or s.facts or s.rows or s.options)
     page = Page(
         title or name_of(X),
-        _lead(m, X),
+        _lead(m, X, p),
         found,
         filled,
         foot=f"Written by shapeshift {shapeshift.__version__}.",
@@ -103,27 +100,13 @@ def write_report(
     return write_page(page, Path(path), figures=Path(figures) if figures else None, format=format)
 
 
-def _lead(m: Any, X: Any) -> str:
+def _lead(m: Any, X: Any, p: Posterior) -> str:
     axis = label(m.axis_name_, m.axis_units_)
-    shape = np.shape(X)
-    place = f"a map of {shape[0]} x {shape[1]}" if len(shape) == 3 else f"{int(np.prod(shape[:-1]))} signals"
-    return (
-        f"{place[0].upper()}{place[1:]}, {shape[-1]} samples each along {axis}, fitted in "
-        f"{m.fit_seconds_:.1f} s."
-    )
-
-
-def _sample(m: Any, X: Any, p: Posterior) -> tuple[xr.DataArray, Posterior]:
-    """Some of the signals on the model's axis, evenly spread over all, and their posterior."""
-    named = hasattr(X, "dims")
-    stack = as_stack(X, None if named else m.axis_, gaps=True)
-    rows = spread(len(stack.values), SHOWN)
-    coords = {m.axis_name_: (m.axis_name_, m.axis_, {"units": m.axis_units_})}
-    sample = xr.DataArray(
-        stack.values[rows], dims=("signal", m.axis_name_), coords=coords, name=getattr(X, "name", None)
-    )
-    sample.attrs = dict(getattr(X, "attrs", {}))
-    return sample, some_of(p, rows)
+    lanes = getattr(m, "lanes_", None)
+    leading, length = p.to_dataset()["shift"].shape, np.shape(X)[-1]
+    place = f"a map of {leading[0]} x {leading[1]}" if len(leading) == 2 else f"{math.prod(leading)} signals"
+    each = f"{lanes.count} channels of {length} samples" if lanes else f"{length} samples"
+    return f"{place[0].upper()}{place[1:]}, {each} each along {axis}, fitted in {m.fit_seconds_:.1f} s."
 
 
 def _facts(m: Any, p: Posterior) -> Iterator[Fact]:
@@ -136,16 +119,19 @@ def _facts(m: Any, p: Posterior) -> Iterator[Fact]:
         yield Fact("median error bar of a shift", short(np.nanmedian(p.shift_sd), 2), units)
     activity = active_latents(p)
     yield Fact("latents that carry shape", f"{int(activity.n_active)} of {len(activity.active)}")
-    yield Fact("median noise sd", short(np.nanmedian(p.noise_sd), 2), "units of the signal")
+    of = "units of the first channel" if getattr(m, "lanes_", None) else "units of the signal"
+    yield Fact("median noise sd", short(np.nanmedian(p.noise_sd), 2), of)
     flagged = int(np.sum(np.asarray(p.flags) != ""))
     yield Fact("flagged signals", f"{flagged} of {len(p.flags)}")
 
 
-def _fitted(m: Any, X: Any) -> Iterator[tuple[str, str]]:
+def _fitted(m: Any, X: Any, p: Posterior) -> Iterator[tuple[str, str]]:
     """What was fitted to what, and how long it took."""
     axis = m.axis_
     attrs = getattr(X, "attrs", {})
-    yield "signals", f"{m.n_signals_} used for the fit, {int(np.prod(np.shape(X)[:-1]))} described here"
+    yield "signals", f"{m.n_signals_} used for the fit, {len(p.shift)} described here"
+    if lanes := getattr(m, "lanes_", None):
+        yield "channels", f"{', '.join(lanes.names)}: one shift for all, each by its own noise"
     yield (
         "axis",
         (
@@ -186,38 +172,42 @@ def _trust(c: Calibration | None) -> Iterator[tuple[str, str]]:
         yield "leak back", f"{100 * c.leak_back:.2g} % of the squared error of a shift comes from the shape"
 
 
-def _drawn(some: Posterior, p: Posterior) -> str:
+def _drawn(shown: Sequence[Part], p: Posterior) -> str:
     """How many signals the pictures are drawn from, where that is not all."""
-    if len(some.shift) == len(p.shift):
+    few, all_of_them = len(shown[0].some.shift), len(p.shift)
+    if few == all_of_them:
         return ""
-    few, all_of_them = len(some.shift), len(p.shift)
     return f"Drawn, like the residuals below, from {few} of the {all_of_them} signals, evenly spread."
 
 
-def _signals(m: Any, sample: xr.DataArray, some: Posterior) -> Iterator[Picture]:
-    yield Picture(
-        "signals",
-        plots.signals(sample),
-        "Sample signals",
-        "Evenly spread over the data set, all on one scale: what the model was given.",
-    )
-    if m.shift_sd_ == 0:
-        return
-    aligned = m.align(sample)
-    yield Picture(
-        "alignment",
-        plots.alignment(sample, aligned, some),
-        "Signals before and after alignment",
-        "Each signal is moved back by its own shift, which gives it its colour. On the right, features "
-        "should stand above each other and the mean of all (black) should be sharp.",
-    )
-    yield Picture(
-        "heatmap",
-        plots.heatmap(sample, aligned, some),
-        "Signals sorted by shift",
-        "One row a signal. A ridge that slants on the left and stands upright on the right is a shift "
-        "that was found; rows that stick out were not. Grey: moved in from where nothing was measured.",
-    )
+def _signals(shown: Sequence[Part]) -> Iterator[Picture]:
+    for part in shown:
+        yield Picture(
+            f"signals{part.slug}",
+            plots.signals(part.sample),
+            _of("Sample signals", part),
+            "Evenly spread over the data set, all on one scale: what the model was given.",
+        )
+        if part.aligned is None:
+            continue
+        yield Picture(
+            f"alignment{part.slug}",
+            plots.alignment(part.sample, part.aligned, part.some),
+            _of("Signals before and after alignment", part),
+            "Each signal is moved back by its own shift, which gives it its colour. On the right, features "
+            "should stand above each other and the mean of all (black) should be sharp.",
+        )
+        yield Picture(
+            f"heatmap{part.slug}",
+            plots.heatmap(part.sample, part.aligned, part.some),
+            _of("Signals sorted by shift", part),
+            "One row a signal. A ridge that slants on the left and stands upright on the right is a shift "
+            "that was found; rows that stick out were not. Grey: moved in from where nothing was measured.",
+        )
+
+
+def _of(title: str, part: Part) -> str:
+    return f"{title}, {part.name}" if part.name else title
 
 
 def _where(m: Any, p: Posterior) -> Iterator[Picture]:
@@ -247,7 +237,7 @@ def _where(m: Any, p: Posterior) -> Iterator[Picture]:
     )
 
 
-def _what(m: Any, p: Posterior) -> Iterator[Picture]:
+def _what(m: Any, p: Posterior, shown: Sequence[Part]) -> Iterator[Picture]:
     active = np.flatnonzero(active_latents(p).active)
     if m.shift_sd_ > 0:
         yield Picture(
@@ -263,13 +253,14 @@ def _what(m: Any, p: Posterior) -> Iterator[Picture]:
         "Shape latents and noise",
         "One mark a signal. A group of its own with high noise is often a group that the model cannot draw.",
     )
-    yield Picture(
-        "manifold",
-        plots.manifold(m, p=p),
-        "The learned manifold",
-        "The signal that the model makes for every pair of latents, all at shift 0. Features should stay "
-        "in place (grey line) and change in shape only. Pale: no signal lies near, so the model guesses.",
-    )
+    for part in shown:
+        yield Picture(
+            f"manifold{part.slug}",
+            plots.manifold(part.m, p=p),
+            _of("The learned manifold", part),
+            "The signal that the model makes for every pair of latents, all at shift 0. Features should stay "
+            "in place (grey line) and change in shape only. Pale: no signal lies near, so the model guesses.",
+        )
     if p.to_dataset()["shift"].ndim == 2:
         if "gain" in m.nuisance_:
             caption = "The factor that each signal has on the pattern of its shape; no latent holds it."
@@ -282,14 +273,15 @@ def _what(m: Any, p: Posterior) -> Iterator[Picture]:
             yield Picture(f"map_{name}", plots.map(p, name), f"Map of the latent {name}", caption)
 
 
-def _quality(m: Any, sample: xr.DataArray, some: Posterior, c: Calibration | None) -> Iterator[Picture]:
-    yield Picture(
-        "residuals",
-        plots.residuals(sample, m.reconstruct(sample), some),
-        "What the model leaves over",
-        "In units of each signal's noise. Stripes or patches on the left, or wings that leave the dashed "
-        "line on the right, are structure that the model cannot draw.",
-    )
+def _quality(m: Any, shown: Sequence[Part], c: Calibration | None) -> Iterator[Picture]:
+    for part in shown:
+        yield Picture(
+            f"residuals{part.slug}",
+            plots.residuals(part.sample, part.drawn, part.some),
+            _of("What the model leaves over", part),
+            "In units of each signal's noise. Stripes or patches on the left, or wings that leave the dashed "
+            "line on the right, are structure that the model cannot draw.",
+        )
     if c is not None:
         yield Picture(
             "calibration",

@@ -15,8 +15,6 @@ from shapeshift.data.blocks import Source, source_of
 from shapeshift.data.carrier import Want
 from shapeshift.data.disk import need_room
 from shapeshift.data.files import open as open_signals
-from shapeshift.data.lanes import NAME as CHANNEL
-from shapeshift.data.lanes import are_channels
 from shapeshift.data.pictures import image_want
 from shapeshift.data.stored import is_stored, stored
 from shapeshift.errors import ShapeshiftError
@@ -223,9 +221,9 @@ def export_file(run: Path, out: Path, *, steps: int, force: bool) -> dict[str, A
 def calibrated(m: ShiftVAE | ImageVAE, X: xr.DataArray) -> Calibration | None:
     """Known shifts added to the signals and found again; fewer of long signals, to take a few seconds.
 
-    None for images.
+    None for images and for signals of several channels.
     """
-    if hasattr(m, "raster_"):
+    if hasattr(m, "raster_") or getattr(m, "lanes_", None):
         return None
     n = int(np.clip(PAIRED_SAMPLES // X.shape[-1], 100, 1000))
     return calibrate(m, X, n=n, most=n)
@@ -235,11 +233,6 @@ def read(data: Path, reading: Reading) -> xr.DataArray:
     """The signals in a file, of a large one some; what was found out about it goes to stderr."""
     X = _some(data, reading) if is_stored(data) else open_signals(data, **reading)
     log(f"{data.name}: {', '.join(f'{name} {size}' for name, size in X.sizes.items())}")
-    if are_channels(X) and reading.get("kind", "signal") == "signal":
-        raise ShapeshiftError(
-            f"{data.name}: got signals of {X.sizes[CHANNEL]} channels, needed one, as a run and its report "
-            f'have: fit them in Python, ShiftVAE().fit(shapeshift.open("{data.name}")), or keep one channel'
-        )
     _told_of(X)
     return X
 
