@@ -43,6 +43,13 @@ def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift")
     ShapeshiftError
         If there is not one known shift for every signal.
 
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.against_truth(m.posterior(X), truth["shift"]).axes[1].get_xlabel()
+    'known shift (units of x)'
     """
     true = np.asarray(truth, dtype=float).ravel()
     if true.shape != p.shift.shape:
@@ -78,6 +85,14 @@ def calibration(cal: Calibration, *, ax: Axes | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.calibration(ss.analysis.calibrate(m, X, n=20)).axes[0].get_ylabel()
+    'truth found inside (%)'
     """
     figure, ax = style.one(ax, style.SINGLE, style.SINGLE * 0.8)
     expected = np.array([0.6827, 0.95])
@@ -126,6 +141,19 @@ def latents_against(p: Posterior, truth: Mapping[str, ArrayLike]) -> Figure:
     ------
     ShapeshiftError
         If a factor is not known for every signal.
+
+    References
+    ----------
+    M. Ziatdinov and S. Kalinin, arXiv:2104.10207.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> known = {"width (units of x)": truth["width"], "position (units of x)": truth["shift"]}
+    >>> len(ss.plot.latents_against(m.posterior(X), known).axes)  # two latents, two factors
+    4
     """
     known = {name: np.asarray(values, dtype=float).ravel() for name, values in truth.items()}
     for name, values in known.items():
