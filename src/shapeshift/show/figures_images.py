@@ -55,7 +55,7 @@ def images(X: Any, n: int = 48, *, ax: Axes | None = None) -> Figure:
     down = int(np.ceil(len(rows) / across))
     shown = np.full((down * across, *values.shape[1:]), np.nan)
     shown[: len(rows)] = values[rows]
-    height = 0.12 + 0.7 * down / across * values.shape[1] / values.shape[2]
+    height = 0.1 + 0.58 * down / across * values.shape[1] / values.shape[2]
     figure, ax = style.one(ax, style.DOUBLE * 0.75, style.DOUBLE * height, layout="compressed")
     image = mosaic(ax, shown.reshape(down, across, *values.shape[1:]), top=True)
     ax.set(xticks=[], yticks=[], title=f"{len(rows)} of {len(values)} images")

@@ -67,7 +67,8 @@ def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift")
     top.legend(loc="upper left")
     _marks(below, true, left, p.shift_sd)
     below.axhline(0, color=style.INK, lw=0.8, ls="--", zorder=3)
-    reach = float(np.nanpercentile(np.abs(left), 99.5)) * 1.15 or 1.0
+    far = float(np.nanpercentile(np.abs(left), 99.5)) * 1.15
+    reach = max(far, 3 * float(np.nanmedian(p.shift_sd))) or 1.0
     below.set(ylim=(-reach, reach), xlabel=shift_label(p, known), ylabel=shift_label(p, "difference"))
     return figure
 
@@ -161,11 +162,13 @@ def latents_against(p: Posterior, truth: Mapping[str, ArrayLike]) -> Figure:
             raise ShapeshiftError(
                 f"got {len(values)} values of {name!r}, needed {len(p.z)}: one for every signal"
             )
-    figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.27 * p.z.shape[1])
+    width = min(style.DOUBLE, style.SINGLE * len(known))
+    figure = style.sheet(width, style.DOUBLE * 0.27 * p.z.shape[1])
+    size = float(np.clip(40 / np.sqrt(len(p.z)), 1.4, 3.0))
     panels = figure.subplots(p.z.shape[1], len(known), squeeze=False, sharex="col", sharey="row")
     for k, row in enumerate(panels):
         for ax, (name, values) in zip(row, known.items(), strict=True):
-            ax.plot(values, p.z[:, k], "o", ms=1.4, mew=0, color=style.BLUE, rasterized=len(values) > 500)
+            ax.plot(values, p.z[:, k], "o", ms=size, mew=0, color=style.BLUE, rasterized=len(values) > 500)
             ax.set_xlabel(literal(name) if k == len(panels) - 1 else "")
         row[0].set_ylabel(f"z{k + 1} (prior sd)")
     return figure
