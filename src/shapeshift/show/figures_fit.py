@@ -45,6 +45,18 @@ def manifold(m: Any, n: int = 10, *, p: Posterior | None = None, ax: Axes | None
     ------
     ShapeshiftError
         If the model is one of several channels.
+
+    References
+    ----------
+    M. Ziatdinov and S. Kalinin, arXiv:2104.10207.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.manifold(m, 5, p=m.posterior(X)).axes[0].get_xlabel()
+    'z1 (prior sd)'
     """
     if hasattr(m, "raster_"):
         return image_manifold(m, n, p=p, ax=ax)
@@ -81,6 +93,14 @@ def loss(m: Any) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.loss(m).axes[1].get_ylabel()
+    'KL from the prior (nat per signal)'
     """
     table = m.history_.to_frame()
     epoch = table["epoch"].to_numpy() + 1
@@ -116,6 +136,17 @@ def components(decomposition: Decomposition, n: int = 8) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    References
+    ----------
+    Of the article's signals, to compare with: M. Ziatdinov and S. Kalinin, arXiv:2104.10207.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, _ = ss.synthetic.article(n=40, seed=1)
+    >>> ss.plot.components(ss.analysis.pca(X, 12), n=6).axes[1].get_ylabel()
+    'variance explained together (%)'
     """
     d = decomposition
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.42)

@@ -41,6 +41,13 @@ def images(X: Any, n: int = 48, *, ax: Axes | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, _ = ss.datasets.digits()
+    >>> ss.plot.images(X, 12).axes[0].get_xlabel()
+    'column (pixel) from 0 to 7 in each'
     """
     values, raster = planes(X)
     rows = spread(len(values), n)
@@ -48,7 +55,7 @@ def images(X: Any, n: int = 48, *, ax: Axes | None = None) -> Figure:
     down = int(np.ceil(len(rows) / across))
     shown = np.full((down * across, *values.shape[1:]), np.nan)
     shown[: len(rows)] = values[rows]
-    height = 0.12 + 0.7 * down / across * values.shape[1] / values.shape[2]
+    height = 0.1 + 0.58 * down / across * values.shape[1] / values.shape[2]
     figure, ax = style.one(ax, style.DOUBLE * 0.75, style.DOUBLE * height, layout="compressed")
     image = mosaic(ax, shown.reshape(down, across, *values.shape[1:]), top=True)
     ax.set(xticks=[], yticks=[], title=f"{len(rows)} of {len(values)} images")
@@ -78,6 +85,15 @@ def views(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X = ss.datasets.digits()[0][:40]
+    >>> m = ss.ImageVAE(n_latent=2, epochs=1).fit(X)
+    >>> figure = ss.plot.views(X, m.align(X), m.reconstruct(X), m.posterior(X), 5)
+    >>> [ax.get_ylabel() for ax in figure.axes[:2]]
+    ['image', 'residual']
     """
     values, raster = planes(X)
     moved, drawn = (planes(each, raster)[0] for each in (aligned, reconstruction))
@@ -121,6 +137,19 @@ def rotations(p: Posterior, *, ax: Axes | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If the model had no such warp.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X = ss.datasets.digits()[0][:40]
+    >>> m = ss.ImageVAE(n_latent=2, epochs=1).fit(X)
+    >>> ss.plot.rotations(m.posterior(X)).axes[0].get_xlabel()
+    'rotation (degree), counter-clockwise'
     """
     values = _used(p, "rotation")
     round_ = getattr(ax, "name", "") == "polar" or (ax is None and all_round(values))
@@ -147,6 +176,19 @@ def displacements(p: Posterior, *, ax: Axes | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If the model had no such warp.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X = ss.datasets.digits()[0][:40]
+    >>> m = ss.ImageVAE(n_latent=2, warps=("shift",), epochs=1).fit(X)
+    >>> ss.plot.displacements(m.posterior(X)).axes[0].get_xlabel()
+    'shift along column (pixel)'
     """
     _used(p, "shift")
     (down, down_sd, row), (across, across_sd, column) = [
@@ -181,6 +223,19 @@ def scales(p: Posterior, *, ax: Axes | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If the model had no such warp.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X = ss.datasets.digits()[0][:40]
+    >>> m = ss.ImageVAE(n_latent=2, warps=("scale",), epochs=1).fit(X)
+    >>> ss.plot.scales(m.posterior(X)).axes[0].get_xlabel()
+    'scale (size over that of the pattern)'
     """
     values = _used(p, "scale")
     figure, ax = style.one(ax, style.SINGLE, style.SINGLE * 0.75)
@@ -209,6 +264,14 @@ def error_bars(p: Posterior, *, ax: Axes | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X = ss.datasets.digits()[0][:40]
+    >>> m = ss.ImageVAE(n_latent=2, epochs=1).fit(X)
+    >>> ss.plot.error_bars(m.posterior(X)).axes[0].get_ylabel()
+    'sd of the pose (units as named)'
     """
     by = "scale" if "scale" in poses_of(p) else "noise_sd"
     at, _, text = quantity(p, by)

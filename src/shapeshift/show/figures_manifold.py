@@ -104,5 +104,5 @@ def latent_ticks(axis: Any, drawn: Any, name: str, n: int) -> None:
     if name in drawn.coords:
         at = np.arange(n) if n <= 12 else np.linspace(0, n - 1, 5).round().astype(int)
         values = drawn.coords[name].values
-        axis.set_ticks(at, [f"{values[i]:.1f}".replace("-", "−") for i in at])
+        axis.set_ticks(at, [f"{round(values[i], 1) + 0.0:.1f}".replace("-", "−") for i in at])
     axis.set_label_text(label(name, "prior sd"))

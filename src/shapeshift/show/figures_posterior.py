@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from shapeshift.fit.posterior import Posterior
 
+_STRIP = 8  # sides of a map that differ by more are not drawn in proportion
 _MANY = 4000  # marks beyond which they are drawn as pixels, also in a vector file
 
 
@@ -44,6 +45,19 @@ def shift_histogram(p: Posterior) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If this is the posterior of images.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.shift_histogram(m.posterior(X)).axes[0].get_ylabel()
+    'shift (units of x)'
     """
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.34)
     sorted_ax, count_ax, sd_ax = figure.subplots(1, 3, width_ratios=(1.5, 1, 1.2))
@@ -62,15 +76,32 @@ def shift_histogram(p: Posterior) -> Figure:
 
 
 @style.styled
-def map(p: Posterior, what: str | None = None, *, ax: Axes | None = None) -> Figure:
+def map(
+    p: Posterior,
+    what: Any = None,
+    *,
+    neutral: float | None = None,
+    name: str | None = None,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Figure:
     """A quantity at its place: signals that were measured on a two-dimensional map.
+
+    The sides are in the units of the map's coordinates, in proportion where both have the same; grey is what
+    has no value.
 
     Parameters
     ----------
     p : Posterior
-    what : str, optional
+    what : str, array (n,) or DataArray, optional
         "shift" (the default), "z1", "z2", ..., or "gain", or one of these with "_sd"; "noise_sd",
         "log_evidence". Of images, in place of the shift: "rotation", "shift_row", "shift_column", "scale".
+        Or numbers of your own, one a signal.
+    neutral : float, optional
+        A value that stands for "neither nor", such as a shift of a reference: white, with blue below and red
+        above, as far to both sides.
+    name, units : str, optional
+        What the colour bar says; by default the quantity and its units.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -81,26 +112,35 @@ def map(p: Posterior, what: str | None = None, *, ax: Axes | None = None) -> Fig
     ------
     ShapeshiftError
         If the signals are no map, or there is no such quantity.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, shapeshift as ss
+    >>> X, _ = ss.synthetic.article(n=48, seed=1)
+    >>> side = lambda n: np.arange(n) * 0.5
+    >>> place = {d: (d, side(n), {"units": "um"}) for d, n in (("y", 6), ("x", 8))}
+    >>> X = xr.DataArray(X.values.reshape(6, 8, -1), place, ("y", "x", "eV"))
+    >>> m = ss.ShiftVAE(n_latent=1, epochs=2).fit(X)
+    >>> ss.plot.map(m.posterior(X), neutral=0.0).axes[0].get_xlabel()
+    'x (um)'
     """
-    layout, what = layout_of(p), what or first_pose(p)
+    layout = layout_of(p)
     if layout.ndim != 2:
         raise ShapeshiftError(
             f"got signals with the dimensions {tuple(layout.dims)}, needed a map of two: use plot.sequence"
         )
-    values, _, text = quantity(p, what)
-    (y, x), ((bottom, top, y_label), (left, right, x_label)) = (
-        layout.dims,
-        [_edge(layout, d) for d in layout.dims],
-    )
-    height = style.SINGLE * _height(layout, left, right, bottom, top)
-    figure, ax = style.one(ax, style.SINGLE, height, layout="compressed")
+    values, text = _colour(p, first_pose(p) if what is None else what, name, units)
+    (bottom, top, y_label), (left, right, x_label) = [_edge(layout, d) for d in layout.dims]
+    sides = abs(top - bottom), abs(right - left)
+    alike = _alike(layout, sides)
+    figure, ax = style.one(ax, style.SINGLE, style.SINGLE * _height(alike, sides), layout="compressed")
     ax.set_facecolor("#BBBBBB")
     image = ax.imshow(
         values.reshape(layout.shape),
         extent=(left, right, bottom, top),
-        **_scale(values, what),
+        **_scale(values, what if isinstance(what, str) else "", neutral),
         origin="lower",
-        aspect="equal" if _alike(layout, str(y), str(x)) else "auto",
+        aspect="equal" if alike else "auto",
     )
     ax.set(xlabel=x_label, ylabel=y_label)
     ax.spines[["top", "right"]].set_visible(True)
@@ -125,6 +165,19 @@ def sequence(p: Posterior, what: str | None = None, *, ax: Axes | None = None) -
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is no such quantity.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.sequence(m.posterior(X), "z1").axes[0].get_ylabel()
+    'z1 (prior sd)'
     """
     values, sd, text = quantity(p, what or first_pose(p))
     figure, ax = style.one(ax, style.DOUBLE, style.DOUBLE * 0.3)
@@ -164,6 +217,19 @@ def latent(
     ------
     ShapeshiftError
         If `color` is not one number for every signal.
+
+    References
+    ----------
+    Coloured by a known factor: M. Ziatdinov and S. Kalinin, arXiv:2104.10207.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> figure = ss.plot.latent(m.posterior(X), truth["width"], color_label="known width (units of x)")
+    >>> figure.axes[0].get_xlabel()
+    'z1 (prior sd)'
     """
     color = first_pose(p) if color is None else color
     values, text = _colour(p, color, color_label)
@@ -224,17 +290,25 @@ def _bins(values: NDArray) -> int:
     return int(np.clip(np.ptp(values) / width if width > 0 else 10, 10, 80)) if values.size else 10
 
 
-def _colour(p: Posterior, color: Any, text: str | None) -> tuple[NDArray, str]:
+def _colour(p: Posterior, color: Any, text: str | None, units: str | None = None) -> tuple[NDArray, str]:
+    """Numbers (n,) of a posterior or given, and what they are called."""
     if isinstance(color, str):
         values, _, named = quantity(p, color)
-        return values, text or named
+        return values, _called(text, units) if text else named
     values = np.asarray(color, dtype=float).ravel()
     if len(values) != len(p.z):
         raise ShapeshiftError(
             f"got {values.size} numbers for the colour, needed {len(p.z)}: one for every signal"
         )
-    attrs = getattr(color, "attrs", {})
-    return values, text or label(str(getattr(color, "name", None) or "colour"), attrs.get("units", ""))
+    if text:
+        return values, _called(text, units)
+    own = getattr(color, "attrs", {}).get("units", "") if units is None else units
+    return values, label(str(getattr(color, "name", None) or "colour"), own)
+
+
+def _called(text: str, units: str | None) -> str:
+    """The user's own words as they stand, formulas and all."""
+    return f"{text} ({units})" if units else text
 
 
 def _mark_scale(values: NDArray, what: Any) -> dict[str, Any]:
@@ -249,8 +323,11 @@ def angles() -> dict[str, Any]:
     return {"cmap": style.CYCLIC, "norm": Normalize(-180, 180)}
 
 
-def _scale(values: NDArray, what: str) -> dict[str, Any]:
+def _scale(values: NDArray, what: str, neutral: float | None = None) -> dict[str, Any]:
     """Colours for 99 % of the values; logarithmic for an sd or a gain that spans more than a factor of 10."""
+    if neutral is not None:
+        reach = limits(np.abs(values - neutral), 0, 99)[1]
+        return {"cmap": style.SIGNED, "norm": Normalize(neutral - reach, neutral + reach)}
     if what == "rotation" and all_round(values):
         return angles()
     low, high = limits(values, 0.5, 99.5)
@@ -273,18 +350,15 @@ def _edge(layout: Any, dim: Any) -> tuple[float, float, str]:
     )
 
 
-def _alike(layout: Any, y: str, x: str) -> bool:
-    """Whether both sides are lengths of one kind, so that pixels keep their proportions."""
-    units = [layout.coords[d].attrs.get("units", "") if d in layout.coords else "" for d in (y, x)]
-    shape = layout.shape
-    return units[0] == units[1] and max(shape) <= 4 * min(shape)
+def _alike(layout: Any, sides: tuple[float, ...]) -> bool:
+    """Whether both sides are lengths of one kind, so that a map keeps its proportions; a strip may not."""
+    units = [layout.coords[d].attrs.get("units", "") if d in layout.coords else "" for d in layout.dims]
+    return units[0] == units[1] and max(sides) <= _STRIP * min(sides)
 
 
-def _height(layout: Any, left: float, right: float, bottom: float, top: float) -> float:
+def _height(alike: bool, sides: tuple[float, ...]) -> float:
     """Height over width of the figure, so that the map fills it."""
-    if not _alike(layout, *[str(d) for d in layout.dims]):
-        return 0.85
-    return float(np.clip(abs(top - bottom) / abs(right - left) * 0.72 + 0.12, 0.35, 1.6))
+    return float(np.clip(sides[0] / sides[1] * 0.72 + 0.12, 0.35, 1.6)) if alike else 0.85
 
 
 def _order(p: Posterior) -> tuple[NDArray, str]:

@@ -53,6 +53,15 @@ def property(
     ------
     ShapeshiftError
         If the property is not fitted.
+
+    Examples
+    --------
+    >>> import numpy as np, shapeshift as ss
+    >>> z = np.random.default_rng(0).normal(size=(60, 2))
+    >>> gap = np.where(np.arange(60) < 40, z[:, 0] ** 2, np.nan)  # of 20 it is not known
+    >>> found = ss.Property().fit(z, gap)
+    >>> ss.plot.property(found, suggested=found.suggest(3), name="gap", units="eV").axes[0].get_ylabel()
+    'gap (eV)'
     """
     if not hasattr(found, "process_"):
         raise ShapeshiftError("got a property that is not fitted, needed a fitted one: call fit(p, y) first.")

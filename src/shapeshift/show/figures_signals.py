@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 
 from shapeshift.show import style
-from shapeshift.show.labels import by_shift, curves, limits, shift_label, spread
+from shapeshift.show.labels import by_shift, curves, curves_of, limits, shift_label, spread
 from shapeshift.show.tiles import corner_ticks, tiles
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def signals(X: Any, n: int = 64, *, x: ArrayLike | None = None, ax: Axes | None 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If these are no signals as rows, or signals of several channels.
 
     Examples
     --------
@@ -75,9 +80,22 @@ def alignment(X: Any, aligned: Any, p: Posterior, *, x: ArrayLike | None = None)
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is not one signal for every row of the posterior, or these are images.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.alignment(X, m.align(X), m.posterior(X)).axes[1].get_title("left")
+    'moved back to shift 0'
     """
-    before, after = curves(X, x=x), curves(aligned, x=x)
     order = by_shift(p)
+    before, after = curves_of(p, X, aligned, x=x)
     rows = np.random.default_rng(0).permutation(order[spread(len(order), 150)])
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.38)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -116,9 +134,22 @@ def heatmap(X: Any, aligned: Any, p: Posterior, *, x: ArrayLike | None = None) -
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is not one signal for every row of the posterior, or these are images.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.heatmap(X, m.align(X), m.posterior(X)).axes[0].get_ylabel()
+    'signal, sorted by shift (count)'
     """
-    before, after = curves(X, x=x), curves(aligned, x=x)
     order = by_shift(p)
+    before, after = curves_of(p, X, aligned, x=x)
     rows = order[spread(len(order), 1200)]
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.45)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -145,10 +176,23 @@ def residuals(X: Any, reconstruction: Any, p: Posterior, *, x: ArrayLike | None 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is not one signal for every row of the posterior, or these are images.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.residuals(X, m.reconstruct(X), m.posterior(X)).axes[1].get_xlabel()
+    'residual (noise sd)'
     """
-    c = curves(X, x=x)
-    left = standardised(c.values, curves(reconstruction, x=x).values, p.noise_sd)
     order = by_shift(p)
+    c, made = curves_of(p, X, reconstruction, x=x)
+    left = standardised(c.values, made.values, p.noise_sd)
     figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.42)
     image_ax, count_ax = figure.subplots(1, 2, width_ratios=(1.25, 1))
     rows = order[spread(len(order), 1200)]

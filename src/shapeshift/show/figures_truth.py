@@ -43,6 +43,13 @@ def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift")
     ShapeshiftError
         If there is not one known shift for every signal.
 
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.against_truth(m.posterior(X), truth["shift"]).axes[1].get_xlabel()
+    'known shift (units of x)'
     """
     true = np.asarray(truth, dtype=float).ravel()
     if true.shape != p.shift.shape:
@@ -60,7 +67,8 @@ def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift")
     top.legend(loc="upper left")
     _marks(below, true, left, p.shift_sd)
     below.axhline(0, color=style.INK, lw=0.8, ls="--", zorder=3)
-    reach = float(np.nanpercentile(np.abs(left), 99.5)) * 1.15 or 1.0
+    far = float(np.nanpercentile(np.abs(left), 99.5)) * 1.15
+    reach = max(far, 3 * float(np.nanmedian(p.shift_sd))) or 1.0
     below.set(ylim=(-reach, reach), xlabel=shift_label(p, known), ylabel=shift_label(p, "difference"))
     return figure
 
@@ -78,6 +86,14 @@ def calibration(cal: Calibration, *, ax: Axes | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> ss.plot.calibration(ss.analysis.calibrate(m, X, n=20)).axes[0].get_ylabel()
+    'truth found inside (%)'
     """
     figure, ax = style.one(ax, style.SINGLE, style.SINGLE * 0.8)
     expected = np.array([0.6827, 0.95])
@@ -126,6 +142,19 @@ def latents_against(p: Posterior, truth: Mapping[str, ArrayLike]) -> Figure:
     ------
     ShapeshiftError
         If a factor is not known for every signal.
+
+    References
+    ----------
+    M. Ziatdinov and S. Kalinin, arXiv:2104.10207.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=40, seed=1)
+    >>> m = ss.ShiftVAE(n_latent=2, epochs=2).fit(X)
+    >>> known = {"width (units of x)": truth["width"], "position (units of x)": truth["shift"]}
+    >>> len(ss.plot.latents_against(m.posterior(X), known).axes)  # two latents, two factors
+    4
     """
     known = {name: np.asarray(values, dtype=float).ravel() for name, values in truth.items()}
     for name, values in known.items():
@@ -133,11 +162,13 @@ def latents_against(p: Posterior, truth: Mapping[str, ArrayLike]) -> Figure:
             raise ShapeshiftError(
                 f"got {len(values)} values of {name!r}, needed {len(p.z)}: one for every signal"
             )
-    figure = style.sheet(style.DOUBLE, style.DOUBLE * 0.27 * p.z.shape[1])
+    width = min(style.DOUBLE, style.SINGLE * len(known))
+    figure = style.sheet(width, style.DOUBLE * 0.27 * p.z.shape[1])
+    size = float(np.clip(40 / np.sqrt(len(p.z)), 1.4, 3.0))
     panels = figure.subplots(p.z.shape[1], len(known), squeeze=False, sharex="col", sharey="row")
     for k, row in enumerate(panels):
         for ax, (name, values) in zip(row, known.items(), strict=True):
-            ax.plot(values, p.z[:, k], "o", ms=1.4, mew=0, color=style.BLUE, rasterized=len(values) > 500)
+            ax.plot(values, p.z[:, k], "o", ms=size, mew=0, color=style.BLUE, rasterized=len(values) > 500)
             ax.set_xlabel(literal(name) if k == len(panels) - 1 else "")
         row[0].set_ylabel(f"z{k + 1} (prior sd)")
     return figure

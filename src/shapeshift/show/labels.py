@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from shapeshift.analysis.poses import columns_of, of_images
+from shapeshift.data.lanes import NAME
 from shapeshift.errors import ShapeshiftError, printable
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def curves(X: Any, *, x: ArrayLike | None = None) -> Curves:
     Raises
     ------
     ShapeshiftError
-        If `X` has fewer than two dimensions, or `x` is not one number per sample.
+        If `X` has fewer than two dimensions or several channels, or `x` is not one number per sample.
 
     Examples
     --------
@@ -71,6 +72,11 @@ def curves(X: Any, *, x: ArrayLike | None = None) -> Curves:
     if values.ndim < 2:
         raise ShapeshiftError(
             f"got an array of shape {values.shape}, needed signals as rows: reshape it to (n, length)"
+        )
+    if NAME in getattr(X, "dims", ()):
+        raise ShapeshiftError(
+            "got signals of several channels, needed those of one: use X.isel(channel=0), and so of what the "
+            "model makes of them."
         )
     values = values.reshape(-1, values.shape[-1])
     name, units, coordinate = _axis(X)
@@ -84,6 +90,24 @@ def curves(X: Any, *, x: ArrayLike | None = None) -> Curves:
     attrs = getattr(X, "attrs", {})
     signal = attrs.get("long_name") or getattr(X, "name", None) or "signal"
     return Curves(values, axis, label(name, units), label(str(signal), attrs.get("units") or "arb. units"))
+
+
+def curves_of(p: Posterior, *signals: Any, x: ArrayLike | None = None) -> list[Curves]:
+    """The rows of several sets of signals, each with one row for every signal of the posterior.
+
+    Raises
+    ------
+    ShapeshiftError
+        As `curves`, and where there are more or fewer rows.
+    """
+    found = [curves(each, x=x) for each in signals]
+    for c in found:
+        if len(c.values) != len(p.shift):
+            raise ShapeshiftError(
+                f"got {len(c.values)} signals and the posterior of {len(p.shift)}, needed the signals "
+                "it was read from, (n, length): of several channels one."
+            )
+    return found
 
 
 def _axis(X: Any) -> tuple[str, str, NDArray | None]:

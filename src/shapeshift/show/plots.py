@@ -3,10 +3,11 @@
 from shapeshift.show.figures_fit import components, loss, manifold
 from shapeshift.show.figures_images import displacements, error_bars, images, rotations, scales, views
 from shapeshift.show.figures_posterior import latent, map, sequence, shift_histogram
+from shapeshift.show.figures_predictions import predictions
 from shapeshift.show.figures_property import property
 from shapeshift.show.figures_signals import alignment, heatmap, residuals, signals
 from shapeshift.show.figures_truth import against_truth, calibration, latents_against
-from shapeshift.show.style import save
+from shapeshift.show.style import save, size, style
 
 __all__ = [
     "against_truth",
@@ -22,6 +23,7 @@ __all__ = [
     "loss",
     "manifold",
     "map",
+    "predictions",
     "property",
     "residuals",
     "rotations",
@@ -30,5 +32,7 @@ __all__ = [
     "sequence",
     "shift_histogram",
     "signals",
+    "size",
+    "style",
     "views",
 ]

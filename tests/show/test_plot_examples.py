@@ -1,0 +1,26 @@
+"""The examples of every public figure run, and say what they say."""
+
+import doctest
+
+import pytest
+
+from shapeshift.show import plots
+
+
+@pytest.mark.parametrize("name", plots.__all__)
+def test_the_examples_run(name: str) -> None:
+    function = getattr(plots, name)
+    module = __import__(function.__module__, fromlist=["_"])
+    (found,) = doctest.DocTestFinder(recurse=False).find(
+        function, name, module=module, globs=vars(module).copy()
+    )
+    assert found.examples, f"plot.{name} has no example"
+    assert doctest.DocTestRunner().run(found).failed == 0
+
+
+@pytest.mark.parametrize("name", plots.__all__)
+def test_every_figure_tells_what_it_takes_and_gives(name: str) -> None:
+    told = getattr(plots, name).__doc__
+    wanted = ["Examples"] if name in ("style",) else ["Parameters", "Examples"]
+    wanted += [] if name in ("style", "save") else ["Returns"]
+    assert [section for section in wanted if f"{section}\n    ---" not in told] == []
