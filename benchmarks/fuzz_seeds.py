@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,7 @@ from shapeshift.data.files import _READERS
 MODEL = ".safetensors"  # the model loader stands beside the readers
 VALUES = np.round(np.random.default_rng(0).normal(size=(6, 9)), 3)
 AXIS = np.linspace(1.0, 5.0, 9)
+_MAP = VALUES.reshape(2, 3, 9).astype(np.float32)
 
 
 def _by_file(write: Callable[[Path], object], name: str) -> bytes:
@@ -149,6 +151,36 @@ def _wdf() -> bytes:
     return struct.pack(wdf.wdf.WdfHeader._PACKSTR, *head) + b"".join(packed)
 
 
+def _rosetta(module: str, ending: str) -> Callable[[], bytes]:
+    """A map by a writer of RosettaSciIO."""
+
+    def write(path: Path) -> None:
+        shape = {"y": 2, "x": 3, "energy": 9}
+        axes = [
+            {"_type": "UniformDataAxis", "name": name, "units": "eV" if name == "energy" else "nm",
+             "navigate": name != "energy", "size": size, "offset": 1.0, "scale": 0.5}
+            for name, size in shape.items()
+        ]  # fmt: skip
+        about = {"General": {"title": "a map"}, "Signal": {"signal_type": "", "quantity": "Current (nA)"}}
+        empty = ("original_metadata", "learning_results", "models", "tmp_parameters")
+        told: dict[str, Any] = {"data": _MAP, "axes": axes, "metadata": about} | {name: {} for name in empty}
+        told["package_info"] = {"package": "", "package_version": ""}
+        told["attributes"] = {"_lazy": False, "ragged": False}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import_module(f"rsciio.{module}").file_writer(str(path), told)
+
+    return lambda: _by_file(write, f"a{ending}")
+
+
+# of what RosettaSciIO reads: formats it writes itself
+ROSETTA: dict[str, tuple[Callable[[], bytes], ...]] = {
+    ".hspy": (_rosetta("hspy", ".hspy"),),
+    ".emd": (_rosetta("emd", ".emd"),),
+    ".nxs": (_rosetta("nexus", ".nxs"),),
+    ".sur": (_rosetta("digitalsurf", ".sur"),),
+}
+
 SEEDS: dict[str, tuple[Callable[[], bytes], ...]] = {
     ".npy": (lambda: _npy(VALUES), lambda: _npy(np.arange(60, dtype=np.int8).reshape(2, 5, 6))),
     ".npz": (lambda: _npz(np.savez), lambda: _npz(np.savez_compressed)),
@@ -172,6 +204,7 @@ SEEDS: dict[str, tuple[Callable[[], bytes], ...]] = {
     ".jcamp": (_jcamp,),
     ".wdf": (_wdf,),
     ".mat": (_mat(), _mat(do_compression=True), _mat(format="4"), _hdf("earliest")),
+    **ROSETTA,
 }
 
 
@@ -182,5 +215,5 @@ def seeds(ending: str) -> tuple[bytes, ...]:
 
 
 def endings() -> list[str]:
-    """All that can be read: every ending that the readers know, and model files."""
-    return [*_READERS, MODEL]
+    """All readers of the project's own, the files that RosettaSciIO writes, and model files."""
+    return [*_READERS, *ROSETTA, MODEL]

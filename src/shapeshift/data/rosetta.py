@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ import xarray as xr
 
 from shapeshift import __version__
 from shapeshift.data import hdf, zarr_folder
+from shapeshift.data.bounded import bounded
 from shapeshift.data.carrier import Want
 from shapeshift.data.libraries import library, reading
 from shapeshift.data.metadata import unpacked
@@ -59,7 +61,8 @@ def read(path: Path, want: Want) -> xr.DataArray:
     source, ending = path.name, path.suffix.lower()
     with reading(source, f"{ending} file"):
         _check(path)
-        found = _signals(path, _plugins()[ending])
+        with bounded(_size(path), source):
+            found = _signals(path, _plugins()[ending])
         if not found:
             raise ShapeshiftError(f"{source}: got a file without arrays, needed signals: check the file")
         notes: list[str] = []
@@ -67,6 +70,12 @@ def read(path: Path, want: Want) -> xr.DataArray:
         X, own = labelled(signal)
         about = {**signal.get("metadata", {}), "original": signal.get("original_metadata", {})}
         return from_array(X, want, source=source, reader="rosettasciio", notes=notes, metadata=about, own=own)
+
+
+def _size(path: Path) -> int:
+    """Bytes of all in a folder, or of a file and those beside it that begin with its stem: its numbers, often."""
+    parts = path.rglob("*") if path.is_dir() else path.parent.glob(f"{glob.escape(path.stem)}*")
+    return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 def _signals(path: Path, modules: Sequence[str]) -> Sequence[Mapping[str, Any]]:
