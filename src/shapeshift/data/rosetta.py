@@ -73,7 +73,7 @@ def read(path: Path, want: Want) -> xr.DataArray:
 
 
 def _size(path: Path) -> int:
-    """Bytes of all in a folder, or of a file and those beside it that begin with its stem: its numbers, often."""
+    """Bytes of all in a folder, or of a file and those beside it that begin with its stem: its numbers."""
     parts = path.rglob("*") if path.is_dir() else path.parent.glob(f"{glob.escape(path.stem)}*")
     return sum(part.stat().st_size for part in parts if part.is_file())
 
