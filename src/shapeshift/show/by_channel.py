@@ -56,11 +56,10 @@ def parts(m: Any, X: Any, p: Posterior, most: int) -> list[Part]:
     p : Posterior
         Of all the signals.
     """
-    lanes = getattr(m, "lanes_", None)
     rows = spread(len(p.shift), most)
-    some = some_of(p, rows)
-    sample = _sample(m, X, rows, lanes)
+    some, sample = some_of(p, rows), sample_of(m, X, rows)
     aligned, drawn = m.align(sample) if m.shift_sd_ > 0 else None, m.reconstruct(sample)
+    lanes = getattr(m, "lanes_", None)
     if not lanes:
         return [Part(m, sample, aligned, drawn, some)]
     found = []
@@ -73,13 +72,20 @@ def parts(m: Any, X: Any, p: Posterior, most: int) -> list[Part]:
     return found
 
 
+def each_channel(m: Any, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
+    """Name and signals of every channel; of what has one, "" and the signals."""
+    lanes = getattr(m, "lanes_", None)
+    return [(n, _channel(array, k, n)) for k, n in enumerate(lanes.names)] if lanes else [("", array)]
+
+
 def _channel(array: xr.DataArray, k: int, name: str) -> xr.DataArray:
     """One of the channels, under its name."""
     return array.isel({CHANNEL: k}, drop=True).rename(name)
 
 
-def _sample(m: Any, X: Any, rows: np.ndarray, lanes: Any) -> xr.DataArray:
-    """Some of the signals (signal, axis) or (signal, channel, axis)."""
+def sample_of(m: Any, X: Any, rows: np.ndarray) -> xr.DataArray:
+    """Some of the signals (signal, axis) or (signal, channel, axis), on the model's axis."""
+    lanes = getattr(m, "lanes_", None)
     coords: dict[str, Any] = {m.axis_name_: (m.axis_name_, m.axis_, {"units": m.axis_units_})}
     dims: tuple[str, ...] = ("signal", m.axis_name_)
     if not lanes:

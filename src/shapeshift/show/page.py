@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from shapeshift.data.disk import write_whole
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
+from shapeshift.show.look_page import Part, policy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,6 +88,7 @@ class Page:
     doubts: tuple[Doubt, ...] | None
     sections: tuple[Section, ...]
     foot: str = ""
+    look: Part | None = None  # linked views, behind the doubts
     no_doubts: str = "No doubts: the fit ended well, and no check found anything to look at."
 
     @property
@@ -109,7 +111,8 @@ def render(page: Page) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
     template = files("shapeshift.show").joinpath("page.html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(page=page)
+    scripts = page.look.scripts if page.look else ()
+    return environment.from_string(template).render(page=page, policy=policy(scripts))
 
 
 def write_page(page: Page, path: Path, *, figures: Path | None = None, format: str = "png") -> Path:

@@ -16,6 +16,8 @@ from shapeshift.analysis.poses import of_images
 from shapeshift.show import plots
 from shapeshift.show.by_channel import Part, parts
 from shapeshift.show.labels import label
+from shapeshift.show.look import look_at
+from shapeshift.show.look_page import part_of
 from shapeshift.show.page import Fact, Page, Picture, Section, write_page
 from shapeshift.show.report_images import image_page
 from shapeshift.show.report_words import name_of, short, time_row
@@ -96,6 +98,7 @@ def write_report(
         found,
         filled,
         foot=f"Written by shapeshift {shapeshift.__version__}.",
+        look=part_of(look_at(m, X, p, title=title)),
     )
     return write_page(page, Path(path), figures=Path(figures) if figures else None, format=format)
 

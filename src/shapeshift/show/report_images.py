@@ -13,6 +13,8 @@ from shapeshift.analysis.doubts import doubts
 from shapeshift.analysis.poses import all_round, circular_sd, columns_of, poses_of
 from shapeshift.show import plots
 from shapeshift.show.labels import first_pose, layout_of, quantity, spread
+from shapeshift.show.look import look_at
+from shapeshift.show.look_page import part_of
 from shapeshift.show.mosaic import side_label
 from shapeshift.show.page import Fact, Page, Picture, Section
 from shapeshift.show.report_words import name_of, short, time_row
@@ -49,7 +51,8 @@ def image_page(m: Any, X: Any, p: Posterior, title: str | None = None) -> Page:
     ]
     filled = tuple(s for s in sections if s.pictures or s.facts or s.rows or s.options)
     foot = f"Written by shapeshift {shapeshift.__version__}."
-    return Page(title or name_of(X, "Poses and shapes"), _lead(m, p), doubts(m, X, p), filled, foot=foot)
+    name, look = title or name_of(X, "Poses and shapes"), part_of(look_at(m, X, p, title=title))
+    return Page(name, _lead(m, p), doubts(m, X, p), filled, foot=foot, look=look)
 
 
 def _lead(m: Any, p: Posterior) -> str:

@@ -1,0 +1,528 @@
+// Linked views of a fit: map or sequence, shape latents, histogram, signal, decoder.
+// One state, told below; every view draws from it. Nothing is fetched unless the page comes from `explore`.
+"use strict";
+
+const CLOUD = 4000;      // marks that a cloud of points draws
+const BINS = 60;
+const SAMPLE = 20000;    // values that limits of colours are told from
+const DIM = 0xb4ffffff;  // of what is not selected: white, seen through
+const KINDS = {float32: Float32Array, int16: Int16Array, int32: Int32Array, uint8: Uint8Array};
+
+function unpack(spec) {
+  const text = atob(spec.data), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return decode(spec, bytes.buffer);
+}
+
+function decode(spec, buffer) {
+  const codes = new KINDS[spec.dtype](buffer);
+  if (spec.step === undefined) return codes;
+  const values = new Float32Array(codes.length);
+  for (let i = 0; i < codes.length; i++) values[i] = codes[i] === -32768 ? NaN : codes[i] * spec.step + spec.offset;
+  return values;
+}
+
+function number(value, digits = 4) {
+  return Number.isFinite(value) ? Number(value.toPrecision(digits)).toString().replace("-", "\u2212") : "nan";
+}
+
+function percentiles(values, low, high) {
+  const some = [], step = Math.max(1, Math.floor(values.length / SAMPLE));
+  for (let i = 0; i < values.length; i += step) if (Number.isFinite(values[i])) some.push(values[i]);
+  if (!some.length) return [0, 1];
+  some.sort((a, b) => a - b);
+  const at = share => some[Math.round(share * (some.length - 1))];
+  return at(low) < at(high) ? [at(low), at(high)] : [at(low) - 0.5, at(low) + 0.5];
+}
+
+function inPolygon(xs, ys, x, y) {
+  let inside = false;
+  for (let i = 0, j = xs.length - 1; i < xs.length; j = i++) {
+    if ((ys[i] > y) !== (ys[j] > y) && x < (xs[j] - xs[i]) * (y - ys[i]) / (ys[j] - ys[i]) + xs[i]) inside = !inside;
+  }
+  return inside;
+}
+
+// whether a point lies in what a tool has drawn around
+function holds(geometry) {
+  if (geometry.type === "poly") return (x, y) => inPolygon(geometry.x, geometry.y, x, y);
+  const {x0, x1, y0, y1} = geometry;
+  const [left, right] = [Math.min(x0, x1), Math.max(x0, x1)];
+  const [low, high] = [Math.min(y0, y1), Math.max(y0, y1)];
+  return (x, y) => x >= left && x <= right && y >= low && y <= high;
+}
+
+// the weights of the corners of the cell of a grid in which a point lies: multilinear interpolation
+function corners(axes, point) {
+  let found = [[0, 1]];
+  axes.forEach((axis, k) => {
+    const last = axis.length - 1;
+    const u = Math.min(Math.max((point[k] - axis[0]) / (axis[last] - axis[0]) * last, 0), last);
+    const i = Math.min(Math.floor(u), last - 1), share = u - i;
+    found = found.flatMap(([at, w]) => [[at * axis.length + i, w * (1 - share)], [at * axis.length + i + 1, w * share]]);
+  });
+  return found.filter(([, weight]) => weight > 0);
+}
+
+// an image turned (degrees, counter-clockwise) and scaled about its middle, read by bilinear interpolation
+function posed(values, rows, columns, angle, scale) {
+  if (angle === 0 && scale === 1) return values;
+  const out = new Float32Array(values.length).fill(NaN), a = angle * Math.PI / 180;
+  const [c, s, ym, xm] = [Math.cos(a) / scale, Math.sin(a) / scale, (rows - 1) / 2, (columns - 1) / 2];
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) {
+    const y = s * (j - xm) + c * (i - ym) + ym, x = c * (j - xm) - s * (i - ym) + xm;
+    const y0 = Math.floor(y), x0 = Math.floor(x), v = y - y0, u = x - x0;
+    if (y0 < 0 || x0 < 0 || y0 + (v > 0) >= rows || x0 + (u > 0) >= columns) continue;
+    const at = (dy, dx) => values[Math.min(y0 + dy, rows - 1) * columns + Math.min(x0 + dx, columns - 1)];
+    out[i * columns + j] = (1 - v) * ((1 - u) * at(0, 0) + u * at(0, 1)) + v * ((1 - u) * at(1, 0) + u * at(1, 1));
+  }
+  return out;
+}
+
+class Look {
+  constructor(root, data, models) {
+    Object.assign(this, {root, data, models, n: data.n, columns: new Map(), signals: new Map()});
+    for (const c of data.columns) this.columns.set(c.name, c);
+    this.sides = data.sides.map(s => unpack(s.values));
+    this.frame = data.frame.map(s => unpack(s.values));
+    this.isMap = this.sides.length === 2;
+    this.isImage = this.frame.length === 2;
+    this.flags = data.flags.data === undefined ? null : unpack(data.flags);
+    this.numbers = data.numbers ? unpack(data.numbers) : null;
+    this.length = this.frame.reduce((size, side) => size * side.length, 1);
+    this.parts = data.channels.map(c => ({raw: unpack(c.raw), drawn: unpack(c.drawn), aligned: c.aligned && unpack(c.aligned)}));
+    this.state = {current: -1, hover: -1, selected: new Uint8Array(this.n), count: 0, colour: data.columns[0].name, channel: 0,
+                  z: [], shift: 0, angle: 0, scale: 1, kind: 0};
+    if (data.decoder) {
+      this.decoder = {axes: data.decoder.axes, values: data.decoder.values.map(unpack)};
+      this.state.z = data.decoder.axes.map(() => 0);
+    }
+  }
+
+  // --- what is where
+
+  model(name) { return this.models.get(name); }
+
+  async column(name) {
+    const c = this.columns.get(name);
+    if (!c.read) c.read = c.values.data === undefined ? await this.fetched(c.values) : unpack(c.values);
+    return c.read;
+  }
+
+  async fetched(spec) { return decode(spec, await (await this.asked(spec.url)).arrayBuffer()); }
+
+  async asked(url) {
+    const answer = await fetch(url, {cache: "no-store"});
+    if (!answer.ok) throw new Error(await answer.text());
+    return answer;
+  }
+
+  // the row of a map, or the place in a series, that is nearest to x, y
+  nearestPlace(x, y) {
+    const nearest = (side, value) => {
+      const last = side.length - 1, step = last ? (side[last] - side[0]) / last : 1;
+      const at = Math.round((value - side[0]) / step);
+      return at < 0 || at > last ? -1 : at;
+    };
+    if (this.isMap) {
+      const [i, j] = [nearest(this.sides[0], y), nearest(this.sides[1], x)];
+      return i < 0 || j < 0 ? -1 : i * this.sides[1].length + j;
+    }
+    const side = this.sides[0];
+    let best = -1, least = Infinity;
+    for (let i = 0; i < side.length; i++) {
+      const d = Math.abs(side[i] - x);
+      if (d < least) [best, least] = [i, d];
+    }
+    return best;
+  }
+
+  place(i) {
+    const width = this.isMap ? this.sides[1].length : 1;
+    return this.isMap ? [this.sides[1][i % width], this.sides[0][Math.floor(i / width)]] : [this.sides[0][i]];
+  }
+
+  named(i) {
+    const number = this.numbers ? this.numbers[i] : i, at = this.place(i);
+    const where = this.isMap ? ` (${this.data.sides[0].name} ${format(at[1])}, ${this.data.sides[1].name} ${format(at[0])})` : "";
+    return `${this.isImage ? "image" : "signal"} ${number}${where}`;
+  }
+
+  // values, drawn, and aligned of a signal in every channel
+  async signal(i) {
+    if (this.parts.length) {
+      const cut = a => a && a.subarray(i * this.length, (i + 1) * this.length);
+      return this.parts.map(p => ({raw: cut(p.raw), drawn: cut(p.drawn), aligned: cut(p.aligned)}));
+    }
+    if (!this.signals.has(i)) {
+      if (this.signals.size > 200) this.signals.delete(this.signals.keys().next().value);
+      this.signals.set(i, this.asked(`signal/${i}`).then(async answer => {
+        const all = new Float32Array(await answer.arrayBuffer()), kinds = this.isImage ? 3 : 2, size = kinds * this.length;
+        return this.data.labels.map((_, k) => {
+          const cut = j => all.subarray(k * size + j * this.length, k * size + (j + 1) * this.length);
+          return {raw: cut(0), drawn: cut(1), aligned: this.isImage ? cut(2) : null};
+        });
+      }));
+    }
+    return this.signals.get(i);
+  }
+
+  // --- drawing
+
+  set(name, columns) {
+    const source = this.model(name);
+    if (source) source.data = columns;
+  }
+
+  raster(name, values, rows, columns) {
+    const source = this.model(name), kind = source.data.image[0].constructor;
+    source.data = {...source.data, image: [new kind(values, [rows, columns])]};
+  }
+
+  picture(name, values, rows, columns, limits) {
+    this.raster(`${name}-image`, values, rows, columns);
+    if (limits) Object.assign(this.model(`${name}-colours`), {low: limits[0], high: limits[1]});
+  }
+
+  // a map's values with its axes increasing, as pictures have them
+  upright(values, made) {
+    const [ny, nx] = this.sides.map(s => s.length);
+    const [down, across] = this.sides.map(s => s[s.length - 1] < s[0]);
+    if (!down && !across) return made.set(values), made;
+    for (let i = 0; i < ny; i++) for (let j = 0; j < nx; j++) {
+      made[(down ? ny - 1 - i : i) * nx + (across ? nx - 1 - j : j)] = values[i * nx + j];
+    }
+    return made;
+  }
+
+  async recolour() {
+    const c = this.columns.get(this.state.colour), values = await this.column(c.name);
+    const limits = percentiles(values, 0.005, 0.995);
+    for (const place of ["places", "plane"]) {
+      const mapper = this.model(`${place}-colours`), bar = this.model(`${place}-bar`);
+      if (mapper) Object.assign(mapper, {low: limits[0], high: limits[1]});
+      if (bar) bar.title = plain(c.label);
+    }
+    if (this.isMap) {
+      const [ny, nx] = this.sides.map(s => s.length);
+      this.picture("places", this.upright(values, new Float32Array(this.n)), ny, nx);
+      this.model("places").title.text = plain(`map of ${c.label}`);
+    } else {
+      this.model("places").left[0].axis_label = plain(c.label);
+      this.model("places").title.text = plain(`${c.label}, in their order`);
+      this.cloud("places", this.sides[0], values, null);
+    }
+    const [x, y] = await this.latents();
+    this.cloud("plane", x, y, values);
+    await this.histogram();
+    await this.select(null);
+    this.mark("here", this.state.current);
+  }
+
+  async latents() {
+    const names = this.data.latents.length ? this.data.latents : [this.state.colour];
+    const x = await this.column(names[0]);
+    return [x, names.length > 1 ? await this.column(names[1]) : new Float32Array(this.n)];
+  }
+
+  // which rows a cloud of marks shows, of all or of those selected
+  some(selected) {
+    const total = selected ? this.state.count : this.n, step = Math.max(1, total / CLOUD), rows = [];
+    for (let i = 0, seen = 0, next = 0; i < this.n; i++) {
+      if (selected && !this.state.selected[i]) continue;
+      if (seen++ >= next) { rows.push(i); next += step; }
+    }
+    return rows;
+  }
+
+  cloud(place, x, y, colours) {
+    const rows = this.some(false);
+    const columns = {x: rows.map(i => x[i]), y: rows.map(i => y[i]), c: rows.map(i => colours ? colours[i] : 0)};
+    this.set(`${place}-points`, columns);
+    if (place === "plane") this.set("pad-points", {x: columns.x, y: this.data.latents.length > 1 ? columns.y : columns.x.map(() => 0)});
+  }
+
+  async histogram() {
+    const c = this.columns.get(this.state.colour), values = await this.column(c.name);
+    const [low, high] = percentiles(values, 0.0005, 0.9995), width = (high - low) / BINS || 1;
+    const counts = [new Float64Array(BINS), new Float64Array(BINS)];
+    for (let i = 0; i < this.n; i++) {
+      const bin = Math.floor((values[i] - low) / width);
+      if (!(bin >= 0)) continue;
+      const at = Math.min(bin, BINS - 1);
+      if (values[i] <= high) { counts[0][at]++; if (this.state.selected[i]) counts[1][at]++; }
+    }
+    const left = Array.from({length: BINS}, (_, k) => low + k * width), right = left.map(v => v + width);
+    ["all", "chosen"].forEach((name, k) => this.set(`histogram-${name}`, {left, right, top: Array.from(counts[k])}));
+    this.model("histogram").below[0].axis_label = plain(c.label);
+  }
+
+  // rings around a signal in every view
+  async mark(kind, i) {
+    const none = {x: [], y: []};
+    if (i < 0) { for (const place of ["places", "plane"]) this.set(`${place}-${kind}`, none); return; }
+    const values = await this.column(this.state.colour), [x, y] = await this.latents(), at = this.place(i);
+    this.set(`places-${kind}`, {x: [at[0]], y: [this.isMap ? at[1] : values[i]]});
+    this.set(`plane-${kind}`, {x: [x[i]], y: [y[i]]});
+  }
+
+  // --- what is chosen
+
+  async show(i) {
+    if (i < 0) return;
+    this.state.current = i;
+    const asked = this.signal(i), told = this.describe(i);
+    const parts = await asked;
+    if (this.state.current !== i) return;  // another one was asked for meanwhile
+    await this.mark("here", i);
+    this.draw(i, parts[this.state.channel], await this.shiftOf(i), await this.noiseOf(i));
+    const z = this.decoder ? await Promise.all(this.state.z.map(async (_, k) => (await this.column(this.data.latents[k]))[i])) : [];
+    if (z.length) this.decode({z});
+    this.root.querySelector(".told").textContent = await told;
+    this.root.dataset.current = String(this.numbers ? this.numbers[i] : i);
+    this.root.dataset.shown = String(i);
+  }
+
+  async shiftOf(i) {
+    if (!this.columns.has("shift")) return [0, 0];
+    const bar = this.columns.has("shift_sd") ? (await this.column("shift_sd"))[i] : 0;
+    return [(await this.column("shift"))[i], bar];
+  }
+
+  async noiseOf(i) {
+    const k = this.state.channel, scale = this.data.noise ? this.data.noise[k] : 1;
+    return this.columns.has("noise_sd") ? (await this.column("noise_sd"))[i] * scale : this.data.noise_sd ?? 0;
+  }
+
+  async describe(i) {
+    const words = [this.named(i)];
+    for (const c of this.data.columns) {
+      if (c.name.endsWith("_sd") && c.name !== "noise_sd" || c.name === "log_evidence") continue;
+      const bar = this.columns.has(`${c.name}_sd`) ? ` \u00b1 ${number((await this.column(`${c.name}_sd`))[i], 2)}` : "";
+      const units = /\(([^)]*)\)$/.exec(c.label);
+      words.push(`${c.name.replace("_", " ")} ${number((await this.column(c.name))[i])}${bar}${units && units[1] !== "prior sd" ? ` ${units[1]}` : ""}`);
+    }
+    const flag = this.data.words[(await this.flagged())[i]];
+    if (flag) words.push(`flagged ${flag.replaceAll(";", ", ")}`);
+    return words.join("; ");
+  }
+
+  async flagged() {
+    if (!this.flags) this.flags = await this.fetched(this.data.flags);
+    return this.flags;
+  }
+
+  draw(i, part, [shift, bar], noise) {
+    const raw = Array.from(part.raw), drawn = Array.from(part.drawn), left = raw.map((v, k) => v - drawn[k]);
+    if (this.isImage) {
+      const [rows, columns] = this.frame.map(s => s.length), limits = percentiles(part.raw, 0, 1);
+      for (const name of ["raw", "aligned", "drawn"]) this.picture(name, Float32Array.from(part[name]), rows, columns, limits);
+      const most = Math.max(...left.map(Math.abs).filter(Number.isFinite), 1e-30);
+      this.picture("residual", Float32Array.from(left), rows, columns, [-most, most]);
+      for (const name of ["raw", "aligned", "drawn", "residual"]) this.model(`${name}-bar`).title = plain(this.data.labels[0].label);
+      return;
+    }
+    const x = Array.from(this.frame[0]);
+    this.set("signal-raw", {x, y: raw});
+    this.set("signal-aligned", {x: x.map(v => v - shift), y: raw});
+    this.set("signal-drawn", {x, y: drawn});
+    this.set("signal-band", {x, low: drawn.map(v => v - noise), high: drawn.map(v => v + noise)});
+    this.set("residual-line", {x, y: left});
+    this.set("residual-band", {x, low: x.map(() => -noise), high: x.map(() => noise)});
+    const all = raw.concat(drawn).filter(Number.isFinite), low = Math.min(...all), high = Math.max(...all), at = this.data.origin + shift;
+    const y = [low - 0.08 * (high - low || 1)];
+    this.set("signal-shift", this.columns.has("shift") ? {x0: [at - bar], x1: [at + bar], x: [at], y} : {x0: [], x1: [], x: [], y: []});
+    this.model("signal").title.text = `${this.named(i)}: where its shift lies on the axis, and its error bar, in black`;
+    this.model("signal").left[0].axis_label = plain(this.data.labels[this.state.channel].label);
+    this.model("residual").left[0].axis_label = "residual";
+  }
+
+  // inside: which rows are selected, by number; null draws the selection anew
+  async select(inside) {
+    const s = this.state;
+    if (inside) {
+      s.count = 0;
+      for (let i = 0; i < this.n; i++) s.count += s.selected[i] = inside(i) ? 1 : 0;
+      this.root.dataset.selected = String(s.count);
+      this.root.querySelector(".count").textContent = s.count ? `${s.count} of ${this.n} selected` : "none selected";
+      this.root.querySelector(".save").disabled = this.root.querySelector(".clear").disabled = !s.count;
+      await this.histogram();
+    }
+    const rows = s.count ? this.some(true) : [], values = await this.column(s.colour), [x, y] = await this.latents();
+    this.set("plane-chosen", {x: rows.map(i => x[i]), y: rows.map(i => y[i])});
+    if (!this.isMap) return this.set("places-chosen", {x: rows.map(i => this.sides[0][i]), y: rows.map(i => values[i])});
+    const [ny, nx] = this.sides.map(side => side.length), mask = new Uint32Array(this.n);
+    if (s.count) for (let i = 0; i < this.n; i++) mask[i] = s.selected[i] ? 0 : DIM;
+    this.raster("places-mask", this.upright(mask.slice(), mask), ny, nx);
+  }
+
+  async selectIn(place, geometry) {
+    const inside = holds(geometry), values = await this.column(this.state.colour);
+    if (place === "histogram") return this.select(i => values[i] >= Math.min(geometry.x0, geometry.x1) && values[i] <= Math.max(geometry.x0, geometry.x1));
+    if (place === "plane") {
+      const [x, y] = await this.latents();
+      return this.select(i => inside(x[i], y[i]));
+    }
+    return this.select(i => { const at = this.place(i); return inside(at[0], this.isMap ? at[1] : values[i]); });
+  }
+
+  async nearestShape(x, y) {
+    const [zx, zy] = await this.latents(), {x_range, y_range} = this.model("plane");
+    const [sx, sy] = [x_range.end - x_range.start || 1, y_range.end - y_range.start || 1];
+    let best = -1, least = Infinity;
+    for (let i = 0; i < this.n; i++) {
+      const d = ((zx[i] - x) / sx) ** 2 + ((zy[i] - y) / sy) ** 2;
+      if (d < least) [best, least] = [i, d];
+    }
+    return best;
+  }
+
+  // --- the decoder
+
+  decode(change) {
+    const s = Object.assign(this.state, change), d = this.decoder;
+    if (!d) return;
+    s.z.forEach((value, k) => {
+      const slider = this.root.querySelector(`[data-latent="${k}"]`);
+      if (slider) { slider.value = value; slider.nextElementSibling.textContent = number(value, 3); }
+    });
+    this.set("pad-here", {x: [s.z[0]], y: [s.z.length > 1 ? s.z[1] : 0]});
+    const values = d.values[s.channel], size = d.axes.reduce((n, axis) => n * axis.length, 1), out = new Float32Array(this.length);
+    for (const [at, weight] of corners(d.axes, s.z)) {
+      const from = (s.kind * size + at) * this.length;
+      for (let k = 0; k < this.length; k++) out[k] += weight * values[from + k];
+    }
+    this.drawDecoded(out);
+    this.sharpen();
+  }
+
+  // where a server stands behind the page, the decoder itself soon takes the place of the interpolation
+  sharpen() {
+    if (!this.data.served) return;
+    clearTimeout(this.waiting);
+    const s = this.state, asked = [...s.z];
+    this.waiting = setTimeout(async () => {
+      const kind = this.data.decoder.classes[s.kind] ?? "";
+      const answer = await this.asked(`decoded?z=${asked.join(",")}&kind=${encodeURIComponent(kind)}`);
+      const all = new Float32Array(await answer.arrayBuffer());
+      if (asked.every((v, k) => v === s.z[k])) this.drawDecoded(all.subarray(s.channel * this.length, (s.channel + 1) * this.length), true);
+    }, 60);
+  }
+
+  drawDecoded(values, exact = false) {
+    const s = this.state;
+    this.root.dataset.decoded = exact ? "exact" : "interpolated";
+    if (this.isImage) {
+      const [rows, columns] = this.frame.map(side => side.length);
+      this.picture("decoded", posed(Float32Array.from(values), rows, columns, s.angle, s.scale), rows, columns, percentiles(values, 0, 1));
+      this.model("decoded-bar").title = plain(this.data.labels[0].label);
+      return;
+    }
+    this.set("decoded-line", {x: Array.from(this.frame[0], v => v + s.shift), y: Array.from(values)});
+    this.model("decoded").left[0].axis_label = plain(this.data.labels[s.channel].label);
+  }
+
+  // --- the table
+
+  async table() {
+    const sides = this.isMap ? this.data.sides.map(side => side.name) : [];
+    const columns = await Promise.all(this.data.columns.map(c => this.column(c.name))), flags = await this.flagged();
+    const head = [this.isImage ? "image" : "signal", ...sides, ...this.data.columns.map(c => c.name), "flags"];
+    const lines = [head.map(quoted).join(",")];
+    for (let i = 0; i < this.n; i++) {
+      if (!this.state.selected[i]) continue;
+      const at = this.isMap ? this.place(i).reverse() : [];
+      lines.push([this.numbers ? this.numbers[i] : i, ...at.map(format), ...columns.map(c => format(c[i])), quoted(this.data.words[flags[i]])].join(","));
+    }
+    return lines.join("\n") + "\n";
+  }
+
+  async save() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([await this.table()], {type: "text/csv"}));
+    link.download = "selection.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+}
+
+// as many digits as 32 bits hold
+function format(value) { return Number.isFinite(value) ? String(Number(value.toPrecision(8))) : ""; }
+
+function quoted(word) {
+  const text = /^[=+\-@\t]/.test(word) ? `'${word}` : word;  // no spreadsheet takes it for a formula
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+// text that Bokeh takes for text: no TeX, for which it would fetch a library
+function plain(text) { return text.replaceAll("\\$", "$").replaceAll("$$", "$ $").replace(/\\([[(])/g, "$1"); }
+
+function listen(look) {
+  const {root, state} = look, on = (place, event, act) => look.model(place)?.on_event(event, act);
+  on("places", "tap", e => look.show(look.nearestPlace(e.x, e.y)));
+  on("plane", "tap", async e => look.show(await look.nearestShape(e.x, e.y)));
+  for (const place of ["places", "plane", "histogram"]) {
+    on(place, "selectiongeometry", e => { if (e.final) look.selectIn(place, e.geometry); });
+    on(place, "doubletap", () => look.select(() => false));
+  }
+  on("places", "mousemove", e => hover(look, look.nearestPlace(e.x, e.y)));
+  on("places", "mouseleave", () => hover(look, -1));
+  const drag = e => {
+    const z = [...state.z], axes = look.decoder.axes;
+    [e.x, e.y].slice(0, z.length).forEach((v, k) => { z[k] = Math.min(Math.max(v, axes[k][0]), axes[k][axes[k].length - 1]); });
+    look.decode({z});
+  };
+  for (const event of ["tap", "pan", "panstart"]) on("pad", event, drag);
+  root.querySelectorAll("[data-latent]").forEach(slider => slider.addEventListener("input", () => {
+    const z = [...state.z];
+    z[slider.dataset.latent] = slider.valueAsNumber;
+    look.decode({z});
+  }));
+  root.querySelectorAll("[data-pose]").forEach(slider => slider.addEventListener("input", () => {
+    slider.nextElementSibling.textContent = number(slider.valueAsNumber, 3);
+    look.decode({[slider.dataset.pose]: slider.valueAsNumber});
+  }));
+  const chosen = (name, act) => root.querySelector(`.${name}`)?.addEventListener("change", e => act(e.target));
+  chosen("colour", box => { state.colour = box.value; look.recolour(); });
+  chosen("kind", box => look.decode({kind: box.selectedIndex}));
+  chosen("channel", box => { state.channel = box.selectedIndex; look.decode({}); look.show(state.current); });
+  root.querySelector(".clear").addEventListener("click", () => look.select(() => false));
+  root.querySelector(".save").addEventListener("click", () => look.save());
+  root.addEventListener("keydown", e => { if (e.key === "Escape") look.select(() => false); });
+  root.querySelector("[data-place=places]").addEventListener("keydown", e => {
+    const width = look.isMap ? look.sides[1].length : 1, flip = side => side[side.length - 1] < side[0] ? -1 : 1;
+    const step = look.isMap ? {ArrowLeft: -flip(look.sides[1]), ArrowRight: flip(look.sides[1]), ArrowUp: width, ArrowDown: -width}[e.key]
+                            : {ArrowLeft: -1, ArrowRight: 1}[e.key];
+    const to = state.current + step;
+    if (step === undefined || to < 0 || to >= look.n) return;
+    e.preventDefault();
+    look.show(to);
+  });
+}
+
+async function hover(look, i) {
+  if (i === look.state.hover) return;
+  look.state.hover = i;
+  look.mark("hover", i);
+  const values = await look.column(look.state.colour);
+  look.root.querySelector(".pointed").textContent = i < 0 ? "" : `${look.named(i)}: ${look.state.colour} ${number(values[i])}`;
+}
+
+async function start(root) {
+  const read = name => JSON.parse(root.querySelector(`script.${name}`).textContent);
+  const data = read("data"), {docs, items} = read("figures");
+  const views = await Bokeh.embed.embed_items(docs, items);
+  const models = new Map();
+  for (const model of views[0].roots[0].model.document._all_models.values()) if (model.name) models.set(model.name, model);
+  const look = root.look = new Look(root, data, models);
+  listen(look);
+  await look.recolour();
+  await look.show(Math.min(Math.floor(look.n / 2), look.n - 1));
+  if (look.decoder && look.state.current < 0) look.decode({});
+  root.dataset.ready = "yes";
+}
+
+for (const root of document.querySelectorAll("section.look:not([data-begun])")) {
+  root.dataset.begun = "yes";
+  start(root).catch(error => { root.querySelector(".told").textContent = `The views cannot be drawn: ${error.message}`; throw error; });
+}
