@@ -36,7 +36,9 @@ figure = ss.plot.components(nmf)
 # %%
 # An ordinary variational autoencoder
 # -----------------------------------
-# With ``warps=()`` nothing may move, so both latents are spent on the position: its colours are ordered.
+# With ``warps=()`` nothing may move, so position and width have to share the two latents: the colours of
+# the position are in order, and along every line of the manifold peaks move and change at once, or fade
+# from one place into another.
 
 known = {"position mu (units of x)": truth["shift"], "width s (units of x)": truth["width"]}
 plain = ss.ShiftVAE(n_latent=2, warps=(), random_state=0).fit(X)

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 import shapeshift as ss
 
 X, reference = ss.datasets.fegapd_xrd()
-print(X.sizes, "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
 figure = ss.plot.signals(X, 36)
 
 # %%
@@ -29,7 +29,7 @@ figure = ss.plot.signals(X, 36)
 m = ss.ShiftVAE(n_latent=2, random_state=0).fit(X)
 p = m.posterior(X)
 for doubt in ss.analysis.doubts(m, X, p):
-    print("*", doubt.title)
+    print("*", doubt.sentence)
 figure = ss.plot.heatmap(X, m.align(X), p)
 
 # %%
@@ -86,6 +86,8 @@ told = shares @ slopes
 print(f"per at. % of gallium {slopes[1]:+.4f} degrees, of palladium {slopes[2]:+.4f} degrees")
 r2 = 1 - np.var(p.shift[good] - told[good]) / np.var(p.shift[good])
 print(f"a plane over the composition tells {100 * r2:.0f} % of the variance")
+rms, bars = np.sqrt(np.mean((p.shift - told)[good] ** 2)), np.median(p.shift_sd[good])
+print(f"rms residual {rms:.3f} degrees, median error bar of a shift {bars:.4f} degrees")
 figure = ss.plot.predictions(p.shift[good], told[good], name="shift", units="deg")
 
 # %%

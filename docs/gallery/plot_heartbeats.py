@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import shapeshift as ss
 
 X, truth = ss.datasets.ecg_mitbih100()
-print(X.sizes, "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
 figure = ss.plot.signals(X, 36)
 
 # %%
@@ -74,8 +74,9 @@ with ss.plot.style():
 # %%
 # Shape
 # -----
-# What two latents hold of the shape, by the kind of beat. Early atrial beats look much like normal ones
-# in one lead; what tells them to a cardiologist is when they come, and a window does not know that.
+# One mark a beat, dark where the model explains it badly. Marks far from the crowd are beats of another
+# shape. Early atrial beats look much like normal ones in one lead; what tells them to a cardiologist is
+# when they come, and a window does not know that.
 
 figure = ss.plot.latent(p, p.log_evidence, color_label="log evidence (nat)")
 

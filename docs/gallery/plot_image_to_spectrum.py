@@ -15,18 +15,18 @@ measured.
 # the whole resonance at its middle.
 
 import numpy as np
+import xarray as xr
 
 import shapeshift as ss
 
 X = ss.datasets.bepfm_resonance()
-print(X.sizes, "|", X.attrs["licence"], "|", X.attrs["citation"])
-bins = X[X.dims[-1]].values
+print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
 amplitude, half = X.values.max(-1), 4
 rows, columns = (a.ravel() for a in np.mgrid[half : 32 - half, half : 32 - half])
 patches = np.stack(
     [amplitude[i - half : i + half + 1, j - half : j + half + 1] for i, j in zip(rows, columns, strict=True)]
 )
-spectra = X.values[rows, columns]
+spectra = X.isel(y=xr.DataArray(rows, dims="pair"), x=xr.DataArray(columns, dims="pair"))
 figure = ss.plot.images(patches, 40)
 
 # %%
@@ -46,13 +46,13 @@ by_place = ss.VED(n_latent=8, random_state=0).fit(patches[~strip & ~near], spect
 # Spectra that were held out at random, from the best told to the worst:
 
 mean, sd = by_chance.predict(patches[at_random], return_std=True)
-figure = ss.plot.predictions(spectra[at_random], mean, sd, x=bins, name="amplitude")
+figure = ss.plot.predictions(spectra[at_random], mean, sd)
 
 # %%
 # And those of the strip:
 
 mean_strip, sd_strip = by_place.predict(patches[strip], return_std=True)
-figure = ss.plot.predictions(spectra[strip], mean_strip, sd_strip, x=bins, name="amplitude")
+figure = ss.plot.predictions(spectra[strip], mean_strip, sd_strip)
 
 # %%
 # What a score hides
@@ -63,7 +63,7 @@ figure = ss.plot.predictions(spectra[strip], mean_strip, sd_strip, x=bins, name=
 
 for name, model, inside in (("at random", by_chance, at_random), ("a strip", by_place, strip)):
     told, bars = model.predict(patches[inside], return_std=True)
-    within = np.mean(abs(told - spectra[inside]) <= bars)
+    within = float(np.mean(abs(told - spectra[inside]) <= bars))
     r2 = model.score(patches[inside], spectra[inside])
     print(f"held out {name}: R² {r2:.2f}, {100 * within:.0f} % within 1 sd (honest: 68 %)")
 
@@ -71,8 +71,8 @@ for name, model, inside in (("at random", by_chance, at_random), ("a strip", by_
 # The frequency of the resonance, told from amplitudes alone:
 
 figure = ss.plot.predictions(
-    bins[spectra[at_random].argmax(1)].astype(float),
-    bins[mean.argmax(1)].astype(float),
+    spectra[at_random].idxmax("frequency bin"),
+    mean.idxmax("frequency bin"),
     name="bin of the highest amplitude",
 )
 

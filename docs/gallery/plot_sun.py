@@ -17,7 +17,7 @@ import numpy as np
 import shapeshift as ss
 
 X, reference = ss.datasets.hinode_eis_fe12()
-print(X.sizes, "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
 figure = ss.plot.signals(X, 36)
 
 # %%
@@ -52,10 +52,10 @@ velocity = 299792.458 * (corrected - np.median(corrected)) / 192.394
 figure = ss.plot.map(p, velocity, neutral=0.0, name="velocity, away from us", units="km/s")
 
 # %%
-# An error bar of a few kilometres a second
-# -----------------------------------------
-# What is left of the difference to the published fit should be of the size of both error bars together.
-# It is not less, since both have seen the same photons, and more where a line is no Gaussian.
+# How sure?
+# ---------
+# Both methods have read the same photons, so what is left of the difference to the published fit is less
+# than the error bars.
 
 sd = 299792.458 * p.shift_sd / 192.394
 published = 299792.458 * reference["fit_center_err"].values.ravel() / 192.394

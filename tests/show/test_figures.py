@@ -93,6 +93,8 @@ ALSO = {
     "manifold of images": lambda c: plots.manifold(c.model, 5, p=c.turned),
     "latent of images": lambda c: plots.latent(c.turned, "rotation"),
     "map of the gain": lambda c: plots.map(c.p, "gain"),
+    "against a far truth": lambda c: plots.against_truth(c.p, -1234.5 * c.p.shift - 0.00211),
+    "predictions far off": lambda c: plots.predictions(c.p.shift, -1234.5 * c.p.shift, c.p.shift_sd),
 }  # fmt: skip
 # what the labels must say, where the data have units
 UNITS = {
@@ -297,7 +299,7 @@ def test_predictions_say_how_far_off_they_are() -> None:
     truth = np.linspace(0, 1, 100)
     off = np.where(np.arange(100) < 75, 0.05, 0.2)
     told = plots.predictions(truth, truth + off, np.full(100, 0.1)).axes[0].get_title("left")
-    assert told == f"rms error {np.sqrt(np.mean(off**2)):.2g}; 75 % within 1 sd (honest: 68 %)"
+    assert told == f"rms error {np.sqrt(np.mean(off**2)):.2g}\n75 % within 1 sd (honest: 68 %)"
 
 
 def test_predicted_curves_run_from_the_best_to_the_worst() -> None:
