@@ -62,7 +62,7 @@ for c in range(3):
     bars = np.median(p.shift_sd[inside])
     print(f"class {c}: zero {np.median(left):+.2f}; scatter {left.std():.3f}, median error bar {bars:.3f}")
 zero = np.array([np.median((p.shift - place)[found == c]) for c in range(3)])
-figure = ss.plot.predictions(place, p.shift - zero[found], p.shift_sd, name="position", units="eV")
+figure = ss.plot.against_truth(p, place + zero[found], known="known position")
 
 # %%
 # How sure?

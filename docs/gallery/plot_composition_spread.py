@@ -75,9 +75,9 @@ figure = ss.plot.alignment(line, m.align(line), p)
 # %%
 # Vegard's law
 # ------------
-# Atoms of another size stretch the lattice in proportion to their share. Then the shift, and with it the
-# lattice constant, is nearly linear in the composition. The residual is larger than the error bars: the
-# wafer is not that simple.
+# Atoms of another size stretch the lattice in proportion to their share, so in a first approximation the
+# shift is linear in the composition. How far does that hold? What is left is far larger than the error
+# bars, and in the figure it bends: the law ends here, not the measurement.
 
 shares = np.column_stack([np.ones(len(p)), gallium[free], palladium[free]])
 good = p.flags == ""

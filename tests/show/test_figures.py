@@ -191,6 +191,18 @@ def test_type_is_whole_and_large_enough(name: str, column: Any, known: Case) -> 
         assert list(up) == sorted(up), f"{name}: {text.get_text()!r} is cut above or below"
 
 
+OF_SIGNALS = ["against_truth", "alignment", "heatmap", "latent", "manifold", "residuals", "sequence",
+              "shift_histogram", "signals"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_SIGNALS)
+def test_long_names_fit_too(name: str, known: Case) -> None:
+    long = "wavelength of light"
+    X, p = known.X.rename(energy=long), replace(known.p, axis_name=long, axis_units="")
+    m = replace(known.m, axis_name_=long, axis_units_="")
+    test_type_is_whole_and_large_enough(name, None, replace(known, X=X, p=p, m=m))
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_numbers_along_an_axis_do_not_touch(name: str, known: Case) -> None:
     figure = EVERY[name](known)

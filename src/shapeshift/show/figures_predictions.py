@@ -41,7 +41,8 @@ def predictions(
     Parameters
     ----------
     truth, predicted : array or DataArray (n_signals,), (n_signals, length) or (n_signals, h, w)
-        As measured, and as told by a model that has not seen them.
+        As measured, and as told by a model that has not seen them. Numbers or curves of a map in rows, as by
+        ``X.stack(place=("y", "x")).T``.
     sd : like predicted, optional
         One standard deviation of every predicted value.
     n : int
