@@ -93,6 +93,8 @@ ALSO = {
     "manifold of images": lambda c: plots.manifold(c.model, 5, p=c.turned),
     "latent of images": lambda c: plots.latent(c.turned, "rotation"),
     "map of the gain": lambda c: plots.map(c.p, "gain"),
+    "against a far truth": lambda c: plots.against_truth(c.p, -1234.5 * c.p.shift - 0.00211),
+    "predictions far off": lambda c: plots.predictions(c.p.shift, -1234.5 * c.p.shift, c.p.shift_sd),
 }  # fmt: skip
 # what the labels must say, where the data have units
 UNITS = {
@@ -187,6 +189,18 @@ def test_type_is_whole_and_large_enough(name: str, column: Any, known: Case) -> 
         across, up = (edges.x0, box.x0, box.x1, edges.x1), (edges.y0, box.y0, box.y1, edges.y1)
         assert list(across) == sorted(across), f"{name}: {text.get_text()!r} is cut at a side"
         assert list(up) == sorted(up), f"{name}: {text.get_text()!r} is cut above or below"
+
+
+OF_SIGNALS = ["against_truth", "alignment", "heatmap", "latent", "manifold", "residuals", "sequence",
+              "shift_histogram", "signals"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_SIGNALS)
+def test_long_names_fit_too(name: str, known: Case) -> None:
+    long = "wavelength of light"
+    X, p = known.X.rename(energy=long), replace(known.p, axis_name=long, axis_units="")
+    m = replace(known.m, axis_name_=long, axis_units_="")
+    test_type_is_whole_and_large_enough(name, None, replace(known, X=X, p=p, m=m))
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -297,7 +311,7 @@ def test_predictions_say_how_far_off_they_are() -> None:
     truth = np.linspace(0, 1, 100)
     off = np.where(np.arange(100) < 75, 0.05, 0.2)
     told = plots.predictions(truth, truth + off, np.full(100, 0.1)).axes[0].get_title("left")
-    assert told == f"rms error {np.sqrt(np.mean(off**2)):.2g}; 75 % within 1 sd (honest: 68 %)"
+    assert told == f"rms error {np.sqrt(np.mean(off**2)):.2g}\n75 % within 1 sd (honest: 68 %)"
 
 
 def test_predicted_curves_run_from_the_best_to_the_worst() -> None:

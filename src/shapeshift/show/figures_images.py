@@ -368,4 +368,4 @@ def _pose_words(p: Posterior) -> str:
         "shift": label(f"shift along {p.axis_name}", p.axis_units),
         "scale": "scale",
     }
-    return ", ".join([*(words[name] for name in poses_of(p)), "(image, counted from 0)"])
+    return ", ".join(words[name] for name in poses_of(p)) + " (image, counted from 0)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -267,7 +268,7 @@ def _with_error(ax: Axes, at: NDArray, values: NDArray, sd: NDArray) -> None:
 def _error_bars(ax: Axes, p: Posterior) -> None:
     """The distribution of the error bars, on a logarithmic scale: they often span decades."""
     sd = p.shift_sd[np.isfinite(p.shift_sd) & (p.shift_sd > 0)]
-    ax.set(xlabel=shift_label(p, "sd of shift"), ylabel="signals in a bin (count)")
+    ax.set(xlabel=fill(shift_label(p, "sd of shift"), 30), ylabel="signals in a bin (count)")
     if not sd.size:
         return
     ax.hist(

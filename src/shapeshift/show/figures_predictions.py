@@ -41,7 +41,8 @@ def predictions(
     Parameters
     ----------
     truth, predicted : array or DataArray (n_signals,), (n_signals, length) or (n_signals, h, w)
-        As measured, and as told by a model that has not seen them.
+        As measured, and as told by a model that has not seen them. Numbers or curves of a map in rows, as by
+        ``X.stack(place=("y", "x")).T``.
     sd : like predicted, optional
         One standard deviation of every predicted value.
     n : int
@@ -104,8 +105,8 @@ def _numbers(arrays: list[NDArray], told: tuple[str, str], ax: Axes | None) -> F
     )  # fmt: skip
     left = mean - true
     rms = f"rms error {np.sqrt(np.nanmean(left**2)):.2g}"
-    inside = "" if sd is None else f"; {100 * np.mean(np.abs(left) <= sd):.0f} % within 1 sd (honest: 68 %)"
-    ax.set_title(rms + inside)
+    inside = "" if sd is None else f"\n{100 * np.mean(np.abs(left) <= sd):.0f} % within 1 sd (honest: 68 %)"
+    ax.set_title(rms + inside, fontsize=7)
     called, units = told
     ax.set(xlabel=label(f"measured {called}", units), ylabel=label(f"predicted {called}", units))
     ax.legend(loc="upper left")

@@ -169,6 +169,7 @@ def residuals(X: Any, reconstruction: Any, p: Posterior, *, x: ArrayLike | None 
     Parameters
     ----------
     X, reconstruction : DataArray or ndarray (n, length)
+        Of several channels the first: ``p.noise_sd`` is that of the first.
     p : Posterior
     x : array (length,), optional
         Axis values where `X` has none.

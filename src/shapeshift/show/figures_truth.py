@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,20 +57,21 @@ def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift")
         raise ShapeshiftError(f"got {true.size} known shifts, needed {p.shift.size}: one for every signal")
     zero = float(np.nanmedian(p.shift - true))
     left = p.shift - zero - true
-    figure = style.sheet(style.SINGLE, style.SINGLE * 1.2)
-    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    figure = style.sheet(style.SINGLE, style.SINGLE * 1.25)
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     ends = np.array([np.nanmin(true), np.nanmax(true)])
     top.plot(ends, ends, color=style.INK, lw=0.8, ls="--", label="equal", zorder=3)
     _marks(top, true, p.shift - zero, p.shift_sd)
     top.set_ylabel(shift_label(p, "shift"))
-    told = f"zero moved by {-zero:+.3g}; rms difference {np.sqrt(np.nanmean(left**2)):.2g}"
-    top.set_title(told.replace("-", "−"))
+    told = f"zero moved by {-zero:+.3g}\nrms difference {np.sqrt(np.nanmean(left**2)):.2g}"
+    top.set_title(told.replace("-", "−"), fontsize=7)
     top.legend(loc="upper left")
     _marks(below, true, left, p.shift_sd)
     below.axhline(0, color=style.INK, lw=0.8, ls="--", zorder=3)
     far = float(np.nanpercentile(np.abs(left), 99.5)) * 1.15
     reach = max(far, 3 * float(np.nanmedian(p.shift_sd))) or 1.0
-    below.set(ylim=(-reach, reach), xlabel=shift_label(p, known), ylabel=shift_label(p, "difference"))
+    below.set(ylim=(-reach, reach), xlabel=shift_label(p, known))
+    below.set_ylabel(fill(shift_label(p, "difference"), 18))  # the lower panel is small
     return figure
 
 
