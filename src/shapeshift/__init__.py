@@ -29,6 +29,7 @@ _HOMES = {
     "load": "shapeshift.fit.loading",
     "compare": "shapeshift.analysis.compare",
     "analysis": "shapeshift.analysis",
+    "explore": "shapeshift.show.look_alone",
     "plot": "shapeshift.show.plots",
     "stream": "shapeshift.show.stream",
 }

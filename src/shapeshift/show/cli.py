@@ -267,6 +267,32 @@ def report(
 
 
 @app.command()
+def explore(
+    run: Run,
+    data: Annotated[
+        Path | None, typer.Argument(help="File of signals or images. By default that of the run.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Their posterior, as transform wrote it. By default that of the run.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    array: Array = None,
+    axis: AxisName = None,
+    orientation: Orientation = None,
+    kind: KindOfModel = None,
+) -> None:
+    """Linked views in the browser: map, signal, shapes. This machine alone is served; ctrl-C ends it."""
+    _set_up()
+    from shapeshift.show.explorer import explorer
+    from shapeshift.show.served import serve
+
+    reading = reading_of(kind, array=array, axis=axis, orientation=orientation)
+    with explorer(run, data, results, reading) as found:
+        serve(found.ask, port, browser=browser)
+
+
+@app.command()
 def export(
     run: Run,
     out: Annotated[Path, typer.Option(help="File to write: .onnx.")],

@@ -47,7 +47,9 @@ def decoded(m: Any, z: NDArray) -> Decoded | None:
     axes = tuple(_range(z[:, k], count) for k in order)
     grid = np.zeros((count ** len(order), z.shape[1]), dtype=np.float32)
     grid[:, order] = np.array(list(product(*axes)))
-    found = [_generated(m, grid, None if classes is None else c) for c in ([0] if classes is None else classes)]
+    found = [
+        _generated(m, grid, None if classes is None else c) for c in ([0] if classes is None else classes)
+    ]
     parts = [np.stack([f[k] for f in found]).astype(np.float32) for k in range(len(found[0]))]
     return Decoded(axes, parts, () if classes is None else tuple(map(str, classes)))
 
@@ -62,8 +64,10 @@ def exactly(m: Any, z: NDArray, kind: str = "") -> list[NDArray[np.float32]]:
 def _size(m: Any) -> int:
     raster = getattr(m, "raster_", None)
     lanes = getattr(m, "lanes_", None)
-    return raster.rows.values.size * raster.columns.values.size if raster else len(m.axis_) * (
-        lanes.count if lanes else 1
+    return (
+        raster.rows.values.size * raster.columns.values.size
+        if raster
+        else len(m.axis_) * (lanes.count if lanes else 1)
     )
 
 

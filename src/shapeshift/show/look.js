@@ -9,6 +9,7 @@ const DIM = 0xb4ffffff;  // of what is not selected: white, seen through
 const KINDS = {float32: Float32Array, int16: Int16Array, int32: Int32Array, uint8: Uint8Array};
 
 function unpack(spec) {
+  if (spec.size !== undefined) return Float64Array.from({length: spec.size}, (_, k) => spec.first + k * spec.step);
   const text = atob(spec.data), bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return decode(spec, bytes.buffer);
@@ -199,9 +200,8 @@ class Look {
     const c = this.columns.get(this.state.colour), values = await this.column(c.name);
     const limits = percentiles(values, 0.005, 0.995);
     for (const place of ["places", "plane"]) {
-      const mapper = this.model(`${place}-colours`), bar = this.model(`${place}-bar`);
+      const mapper = this.model(`${place}-colours`);
       if (mapper) Object.assign(mapper, {low: limits[0], high: limits[1]});
-      if (bar) bar.title = plain(c.label);
     }
     if (this.isMap) {
       const [ny, nx] = this.sides.map(s => s.length);
@@ -213,6 +213,7 @@ class Look {
       this.cloud("places", this.sides[0], values, null);
     }
     const [x, y] = await this.latents();
+    this.model("plane").title.text = plain(`shape latents, coloured by ${c.label}`);
     this.cloud("plane", x, y, values);
     await this.histogram();
     await this.select(null);
@@ -319,7 +320,6 @@ class Look {
       for (const name of ["raw", "aligned", "drawn"]) this.picture(name, Float32Array.from(part[name]), rows, columns, limits);
       const most = Math.max(...left.map(Math.abs).filter(Number.isFinite), 1e-30);
       this.picture("residual", Float32Array.from(left), rows, columns, [-most, most]);
-      for (const name of ["raw", "aligned", "drawn", "residual"]) this.model(`${name}-bar`).title = plain(this.data.labels[0].label);
       return;
     }
     const x = Array.from(this.frame[0]);
@@ -332,7 +332,7 @@ class Look {
     const all = raw.concat(drawn).filter(Number.isFinite), low = Math.min(...all), high = Math.max(...all), at = this.data.origin + shift;
     const y = [low - 0.08 * (high - low || 1)];
     this.set("signal-shift", this.columns.has("shift") ? {x0: [at - bar], x1: [at + bar], x: [at], y} : {x0: [], x1: [], x: [], y: []});
-    this.model("signal").title.text = `${this.named(i)}: where its shift lies on the axis, and its error bar, in black`;
+    this.model("signal").title.text = plain(this.named(i));
     this.model("signal").left[0].axis_label = plain(this.data.labels[this.state.channel].label);
     this.model("residual").left[0].axis_label = "residual";
   }
@@ -415,7 +415,6 @@ class Look {
     if (this.isImage) {
       const [rows, columns] = this.frame.map(side => side.length);
       this.picture("decoded", posed(Float32Array.from(values), rows, columns, s.angle, s.scale), rows, columns, percentiles(values, 0, 1));
-      this.model("decoded-bar").title = plain(this.data.labels[0].label);
       return;
     }
     this.set("decoded-line", {x: Array.from(this.frame[0], v => v + s.shift), y: Array.from(values)});
@@ -511,18 +510,20 @@ async function hover(look, i) {
 async function start(root) {
   const read = name => JSON.parse(root.querySelector(`script.${name}`).textContent);
   const data = read("data"), {docs, items} = read("figures");
+  Bokeh.set_log_level("error");  // ranges of figures that are still empty
   const views = await Bokeh.embed.embed_items(docs, items);
   const models = new Map();
   for (const model of views[0].roots[0].model.document._all_models.values()) if (model.name) models.set(model.name, model);
   const look = root.look = new Look(root, data, models);
   listen(look);
   await look.recolour();
-  await look.show(Math.min(Math.floor(look.n / 2), look.n - 1));
+  const [rows, columns] = [look.sides[0].length, look.isMap ? look.sides[1].length : 1];
+  await look.show(Math.floor(rows / 2) * columns + Math.floor(columns / 2));
   if (look.decoder && look.state.current < 0) look.decode({});
   root.dataset.ready = "yes";
 }
 
-for (const root of document.querySelectorAll("section.look:not([data-begun])")) {
+for (const root of document.querySelectorAll("section.around:not([data-begun])")) {
   root.dataset.begun = "yes";
   start(root).catch(error => { root.querySelector(".told").textContent = `The views cannot be drawn: ${error.message}`; throw error; });
 }

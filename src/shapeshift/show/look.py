@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapeshift.errors import printable
+from shapeshift.errors import ShapeshiftError, printable
 from shapeshift.show.by_channel import each_channel, sample_of
 from shapeshift.show.decoding import Decoded, decoded
 from shapeshift.show.labels import curves, spread
 from shapeshift.show.mosaic import planes, side_label, values_label
-from shapeshift.show.packing import packed, quantised
+from shapeshift.show.packing import along, packed, quantised
 from shapeshift.show.report_words import name_of
 from shapeshift.show.results import Results, Side, results_of
 from shapeshift.show.selection import made_of, rows_of, some_of
@@ -76,7 +76,9 @@ class Look:
         if len(self.results) == self.total:
             return ""
         what = "images" if len(self.frame.sides) == 2 else "signals"
-        return f"{len(self.results)} of the {self.total} {what}, evenly spread; `shapeshift explore` shows all."
+        return (
+            f"{len(self.results)} of the {self.total} {what}, evenly spread; `shapeshift explore` shows all."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """In plain values, for a script."""
@@ -86,9 +88,7 @@ class Look:
             "n": len(r),
             "total": self.total,
             "numbers": None if len(r) == self.total else packed(self.numbers),
-            "columns": [
-                {"name": c.name, "label": c.label, "values": packed(c.values)} for c in r.columns
-            ],
+            "columns": [{"name": c.name, "label": c.label, "values": packed(c.values)} for c in r.columns],
             "latents": r.latents,
             "flags": packed(r.flags),
             "words": list(r.words),
@@ -135,6 +135,7 @@ def look_at(m: Any, X: Any, p: Posterior, *, title: str | None = None) -> Look:
         By default the name of the file.
     """
     whole = results_of(p.to_dataset())
+    _check_count(m, X, len(whole))
     rows, sides = thinned(whole, most_of(m))
     some, frame = some_of(p, rows), frame_of(m)
     channels = _images(m, X, some, rows) if hasattr(m, "raster_") else _signals(m, X, rows)
@@ -148,6 +149,17 @@ def look_at(m: Any, X: Any, p: Posterior, *, title: str | None = None) -> Look:
         decoded(m, p.z),
         channels,
     )
+
+
+def _check_count(m: Any, X: Any, n: int) -> None:
+    """Refuse signals that are not those of the results."""
+    size = int(np.prod([len(s.values) for s in frame_of(m).sides])) * _count(m)
+    size *= m.raster_.channels if hasattr(m, "raster_") else 1
+    found = int(np.prod(np.shape(X))) // size
+    if found != n:
+        raise ShapeshiftError(
+            f"got {found} signals and results of {n}, needed those of these: use model.posterior(X)"
+        )
 
 
 def most_of(m: Any) -> int:
@@ -198,4 +210,4 @@ def _images(m: Any, X: Any, some: Posterior, rows: NDArray[np.intp]) -> list[Sho
 
 
 def _side(side: Side) -> dict[str, Any]:
-    return {"name": printable(side.name, 80), "label": side.label, "values": packed(side.values)}
+    return {"name": printable(side.name, 80), "label": side.label, "values": along(side.values)}

@@ -9,7 +9,6 @@ import numpy as np
 from bokeh.models import (
     BasicTicker,
     BoxSelectTool,
-    ColorBar,
     ColumnDataSource,
     LassoSelectTool,
     LinearColorMapper,
@@ -18,13 +17,14 @@ from bokeh.models import (
     SaveTool,
     WheelZoomTool,
 )
+from bokeh.models.annotations import ColorBar, Title
 from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 
 from shapeshift.show import style
 from shapeshift.show.look import Look
 
-HEIGHT = 330
+HEIGHT, HALF = 330, 230  # pixels
 _NOTHING: dict[str, list[float]] = {"x": [], "y": []}
 _PALETTES = {"quantity": list(Viridis256)}
 
@@ -63,7 +63,6 @@ def _figure(name: str, title: str, x: str, y: str, tools: list[Any], **more: Any
         name=name,
         height=HEIGHT,
         sizing_mode="stretch_width",
-        title=title,
         x_axis_label=plain(x),
         y_axis_label=plain(y),
         tools=tools,
@@ -78,7 +77,7 @@ def _figure(name: str, title: str, x: str, y: str, tools: list[Any], **more: Any
         axis.axis_label_text_font_style = "normal"
         axis.axis_label_text_color = axis.major_label_text_color = style.INK
         axis.axis_label_text_font_size = axis.major_label_text_font_size = "12px"
-    made.title.text_font_size, made.title.text_color = "13px", style.INK
+    made.title = Title(text=title, text_font_size="13px", text_color=style.INK)
     return made
 
 
@@ -107,9 +106,8 @@ def _mapper(name: str) -> LinearColorMapper:
 
 def _bar(mapper: LinearColorMapper, name: str) -> ColorBar:
     bar = ColorBar(
-        color_mapper=mapper, ticker=BasicTicker(desired_num_ticks=5), width=12, name=name, title=" ",
-        title_text_font_style="normal", title_text_font_size="12px", padding=4,
-        title_text_color=style.INK, major_label_text_color=style.INK,
+        color_mapper=mapper, ticker=BasicTicker(desired_num_ticks=5), width=10, name=name, padding=4,
+        major_label_text_color=style.INK,
     )  # fmt: skip
     return bar
 
@@ -132,15 +130,15 @@ def _map(look: Look) -> Any:
         "places", "map", columns.label, rows.label, _tools(*_boxes()), x_range=x, y_range=y,
         match_aspect=alike,
     )  # fmt: skip
-    made.grid.visible = False
+    made.grid.visible, made.height = False, 2 * HALF + 32
     mapper = _mapper("places-colours")
     low, size = (min(x), min(y)), (abs(x[1] - x[0]), abs(y[1] - y[0]))
     whole = {"x": [low[0]], "y": [low[1]], "dw": [size[0]], "dh": [size[1]]}
     empty = np.zeros((1, 1), dtype=np.float32)
     made.image("image", source=_source("places-image", image=[empty], **whole), x="x", y="y", dw="dw",
                dh="dh", color_mapper=mapper)  # fmt: skip
-    made.image_rgba("image", source=_source("places-mask", image=[np.zeros((1, 1), dtype=np.uint32)], **whole),
-                    x="x", y="y", dw="dw", dh="dh")  # fmt: skip
+    mask = _source("places-mask", image=[np.zeros((1, 1), dtype=np.uint32)], **whole)
+    made.image_rgba("image", source=mask, x="x", y="y", dw="dw", dh="dh")
     made.add_layout(_bar(mapper, "places-bar"), "right")
     _marks(made, "places")
     return _selecting(made)
@@ -172,15 +170,15 @@ def _cloud(made: Any, place: str, mapper: LinearColorMapper | None) -> None:
     colour: Any = style.BLUE if mapper is None else {"field": "c", "transform": mapper}
     made.scatter("x", "y", source=_source(f"{place}-points", x=[], y=[], c=[]), size=6, line_color=None,
                  fill_color=colour, fill_alpha=0.8)  # fmt: skip
-    made.scatter("x", "y", source=_source(f"{place}-chosen"), size=8, fill_alpha=0, line_color=style.VERMILLION,
-                 line_width=1.2)  # fmt: skip
+    made.scatter("x", "y", source=_source(f"{place}-chosen"), size=8, fill_alpha=0,
+                 line_color=style.VERMILLION, line_width=1.2)  # fmt: skip
     _marks(made, place)
 
 
 def _histogram() -> Any:
     tool = BoxSelectTool(dimensions="width", persistent=False)
     made = _figure("histogram", "how often", "", "signals (count)", _tools(tool))
-    bars = dict.fromkeys(("left", "right", "top"), [])
+    bars: dict[str, Any] = {"left": [], "right": [], "top": []}
     made.quad(left="left", right="right", top="top", bottom=0, source=_source("histogram-all", **bars),
               fill_color=style.PALE, line_color=None, legend_label="all")  # fmt: skip
     made.quad(left="left", right="right", top="top", bottom=0, source=_source("histogram-chosen", **bars),
@@ -196,7 +194,10 @@ def _signal(look: Look) -> Any:
     band = _source("signal-band", x=[], low=[], high=[])
     made.varea("x", "low", "high", source=band, fill_color=style.ORANGE, fill_alpha=0.25,
                legend_label="noise, 1 sd")  # fmt: skip
-    lines = (("raw", "measured", style.BLUE, 1.4, 1), ("aligned", "moved back to shift 0", style.GREEN, 1.2, 0.8))
+    lines = (
+        ("raw", "measured", style.BLUE, 1.4, 1),
+        ("aligned", "moved back to shift 0", style.GREEN, 1.2, 0.8),
+    )
     for name, words, colour, width, alpha in lines:
         made.line("x", "y", source=_source(f"signal-{name}"), line_color=colour, line_width=width,
                   line_alpha=alpha, legend_label=words)  # fmt: skip
@@ -204,15 +205,17 @@ def _signal(look: Look) -> Any:
               legend_label="reconstruction")  # fmt: skip
     bar = _source("signal-shift", x0=[], x1=[], x=[], y=[])
     made.segment("x0", "y", "x1", "y", source=bar, line_width=4, line_color=style.INK)
-    made.scatter("x", "y", source=bar, marker="dash", angle=1.5708, size=16, line_width=2, line_color=style.INK)
+    made.scatter(
+        "x", "y", source=bar, marker="dash", angle=1.5708, size=16, line_width=2, line_color=style.INK
+    )
     _legend(made)
-    made.toolbar.active_scroll = None
+    made.toolbar.active_scroll, made.height = None, HALF + 40
     return made
 
 
 def _residual(look: Look) -> Any:
     made = _figure("residual", "residual", look.frame.sides[0].label, "measured less drawn", _tools())
-    made.height = 190
+    made.height = HALF - 40
     made.varea("x", "low", "high", source=_source("residual-band", x=[], low=[], high=[]),
                fill_color=style.ORANGE, fill_alpha=0.25)  # fmt: skip
     made.line("x", "y", source=_source("residual-line"), line_color=style.INK, line_width=1)
@@ -234,7 +237,9 @@ def _pad(look: Look) -> Any:
     y = names[1] if len(axes) > 1 else ""
     made = _figure("pad", "drag to decode", names[0] if names else "z1", y, [])
     made.x_range.start, made.x_range.end = float(axes[0][0]), float(axes[0][-1])
-    made.y_range.start, made.y_range.end = (float(axes[1][0]), float(axes[1][-1])) if len(axes) > 1 else (-1, 1)
+    made.y_range.start, made.y_range.end = (
+        (float(axes[1][0]), float(axes[1][-1])) if len(axes) > 1 else (-1, 1)
+    )
     made.yaxis.visible = len(axes) > 1
     made.scatter("x", "y", source=_source("pad-points"), size=4, fill_color=style.GREY, fill_alpha=0.35,
                  line_color=None)  # fmt: skip
@@ -252,9 +257,12 @@ def _picture(look: Look, name: str) -> Any:
     rows, columns = (len(s.values) for s in look.frame.sides)
     made = _figure(name, titles[name], "column (pixel)", "row (pixel)", [SaveTool()],
                    x_range=(-0.5, columns - 0.5), y_range=(rows - 0.5, -0.5), match_aspect=True)  # fmt: skip
-    made.height = 260
+    made.height, made.toolbar_location, made.axis.visible = 230, None, False
+    made.title.text_font_size = "12px"
     made.grid.visible = False
-    mapper = LinearColorMapper(palette=_palette(name), low=0, high=1, nan_color="#d4d4d4", name=f"{name}-colours")
+    mapper = LinearColorMapper(
+        palette=_palette(name), low=0, high=1, nan_color="#d4d4d4", name=f"{name}-colours"
+    )
     source = _source(f"{name}-image", image=[np.zeros((1, 1), dtype=np.float32)], x=[-0.5], y=[-0.5],
                      dw=[columns], dh=[rows])  # fmt: skip
     made.image("image", source=source, x="x", y="y", dw="dw", dh="dh", color_mapper=mapper)
@@ -274,4 +282,6 @@ def _legend(made: Any) -> None:
     made.legend.click_policy = "hide"
     made.legend.location = "top_right"
     made.legend.label_text_font_size, made.legend.padding, made.legend.spacing = "11px", 4, 0
-    made.legend.background_fill_alpha = 0.7
+    made.legend.background_fill_alpha, made.legend.border_line_color = 0.7, None
+    made.legend.orientation, made.legend.margin = "horizontal", 2
+    made.add_layout(made.legend[0], "above")

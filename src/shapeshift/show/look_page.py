@@ -26,6 +26,7 @@ _WORDS = {
     "decoded": "The signal or image that the model draws for the latents chosen.",
     "pad": "The plane of latents: drag to choose a shape; the sliders above do the same.",
 }
+_PICTURES = ("raw", "aligned", "drawn", "residual")
 _ORDER = ("places", "signal", "raw", "aligned", "drawn", "residual", "plane", "histogram")
 POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'"
 
@@ -46,7 +47,7 @@ class View:
     name: str
     words: str
     keys: bool = False
-    wide: bool = False
+    size: str = ""  # of the four columns of the page: two, or "small" one, "wide" all, "tall" two rows
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def part_of(look: Look, more: dict[str, Any] | None = None) -> Part:
     d = look.decoder
     markup = environment.from_string(_text("look.html")).render(
         told=look.told,
+        signals=len(look.frame.sides) == 1,
         columns=look.results.columns,
         channels=[name for name, _ in look.labels],
         views=[_view(name, look) for name in _ORDER if name in made],
@@ -127,8 +129,11 @@ def _bokeh() -> str:
 
 
 def _view(name: str, look: Look) -> View:
-    wide = name in ("signal", "residual") or (name == "places" and len(look.results.sides) == 1)
-    return View(name, _WORDS[name], keys=name == "places", wide=wide)
+    series, images = len(look.results.sides) == 1, len(look.frame.sides) == 2
+    size = "small" if images and name in _PICTURES else ""
+    if name == "places":
+        size = "wide" if series and not images else "tall"
+    return View(name, _WORDS[name], keys=name == "places", size=size)
 
 
 def _sliders(look: Look) -> list[Slider]:

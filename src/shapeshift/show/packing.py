@@ -25,6 +25,22 @@ def packed(values: Any) -> dict[str, Any]:
     return _spec(kind, values.astype(f"<{np.dtype(kind).str[1:]}"))
 
 
+def along(values: Any) -> dict[str, Any]:
+    """Values along a side: where they are even, their first, their step and how many.
+
+    Examples
+    --------
+    >>> along([1.0, 1.5, 2.0])
+    {'first': 1.0, 'step': 0.5, 'size': 3}
+    """
+    values = np.asarray(values, dtype=float)
+    step = float(values[-1] - values[0]) / max(len(values) - 1, 1)
+    even = values[0] + step * np.arange(len(values))
+    if np.abs(values - even).max() <= 1e-9 * max(abs(values[0]), abs(values[-1]), abs(step)):
+        return {"first": float(values[0]), "step": step, "size": len(values)}
+    return packed(values)
+
+
 def quantised(values: Any) -> dict[str, Any]:
     """Numbers in 32 000 steps, which is finer than a screen: half the size.
 

@@ -102,8 +102,8 @@ def results_of(data: xr.Dataset) -> Results:
     told = [c for c in columns if _varies(c.values)]
     first = [c for c in told if not c.name.endswith("_sd")]
     later = [c for c in told if c.name.endswith("_sd")]
-    words, flags = np.unique(np.append(data["flags"].values.astype(str).ravel(), ""), return_inverse=True)
-    flags = np.minimum(flags.ravel()[:-1], 255).astype(np.uint8)  # "" sorts first
+    words, codes = np.unique(np.append(data["flags"].values.astype(str).ravel(), ""), return_inverse=True)
+    flags = np.minimum(codes.ravel()[:-1], 255).astype(np.uint8)  # "" sorts first
     kept = tuple(printable(w, _LONGEST) for w in words[:255])
     return Results(tuple(first + later), tuple(_side(data, str(d)) for d in dims), flags, kept)
 

@@ -145,8 +145,8 @@ def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force:
     if is_stored(data) or out.suffix.lower() == ".zarr":
         return _stream_file(run, data, out, reading, force=force)
     with written(out, overwrite=force) as file:
-        m = _load(run)
-        X = read(data, {**_like(m, reading), "single": True})
+        m = loaded(run)
+        X = read(data, {**like(m, reading), "single": True})
         p = m.posterior(X)
         _told(notes_of(p))
         if out.suffix.lower() == ".csv":
@@ -158,8 +158,8 @@ def transform_file(run: Path, data: Path, out: Path, reading: Reading, *, force:
 
 def _stream_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bool) -> dict[str, Any]:
     """The same block by block."""
-    m = _load(run)
-    with signals_of(data, {**_like(m, reading), "single": True}) as X:
+    m = loaded(run)
+    with signals_of(data, {**like(m, reading), "single": True}) as X:
         log(f"{data.name}: {len(X)} signals, {X.rows_computed} at a time")
         done = stream(m, X, out, force=force, progress=watched())
     counts = {"images" if hasattr(m, "raster_") else "signals": done.n_signals, "flagged": done.flagged}
@@ -190,8 +190,8 @@ def report_file(run: Path, data: Path, out: Path, reading: Reading, *, force: bo
 
     _needs(out, ".html")
     with new_file(out, force=force) as file:
-        m = _load(run)
-        X = read(data, _like(m, reading))
+        m = loaded(run)
+        X = read(data, like(m, reading))
         p = m.posterior(X)
         _told(notes_of(p))
         c = calibrated(m, X)
@@ -283,7 +283,7 @@ def _digest(data: Path) -> str:
     return digest.hexdigest()
 
 
-def _load(run: Path) -> Any:
+def loaded(run: Path) -> Any:
     """The model of a run, or of a file."""
     m = load(run / "model.safetensors" if run.is_dir() else run)
     if not isinstance(m, PoseEstimator):
@@ -294,7 +294,7 @@ def _load(run: Path) -> Any:
     return m
 
 
-def _like(m: Any, reading: Reading) -> dict[str, Any]:
+def like(m: Any, reading: Reading) -> dict[str, Any]:
     """How to read data for a fitted model: of its kind, and flattened images in its shape.
 
     Raises

@@ -1,11 +1,24 @@
-"""Writing TOML: as much of it as a record of a run needs."""
+"""TOML, read and written: as much of it as a record of a run needs."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
+
+
+def loads(text: str) -> dict[str, Any]:
+    """Tables of TOML text.
+
+    Examples
+    --------
+    >>> loads("[a]\\nb = 1\\n")
+    {'a': {'b': 1}}
+    """
+    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads(text)
 
 
 def dumps(tables: Mapping[str, Mapping[str, Any]]) -> str:
