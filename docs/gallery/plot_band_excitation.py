@@ -20,7 +20,7 @@ from scipy.optimize import curve_fit
 import shapeshift as ss
 
 X = ss.datasets.bepfm_resonance()
-print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), X.attrs["licence"], X.attrs["citation"], sep="\n")
 figure = ss.plot.signals(X)
 
 # %%

@@ -87,6 +87,6 @@ for noise in (0.0, 0.2, 0.4, 0.8):
 
 for count in (1, 2, 3, 4):
     rival = ss.ShiftVAE(n_latent=1, n_classes=count if count > 1 else None, random_state=0).fit(X[:600])
-    print(f"{count} classes: {rival.score(X[600:]):.2f} nat per held-out signal")
+    print(f"n_classes = {count}: {rival.score(X[600:]):.2f} nat per held-out signal")
 
 # sphinx_gallery_thumbnail_number = 2

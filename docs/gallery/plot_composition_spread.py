@@ -12,13 +12,15 @@ second. What does a model say that knows neither?
 # 278 patterns
 # ------------
 
+from textwrap import fill
+
 import numpy as np
 from matplotlib.figure import Figure
 
 import shapeshift as ss
 
 X, reference = ss.datasets.fegapd_xrd()
-print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), X.attrs["licence"], X.attrs["citation"], sep="\n")
 figure = ss.plot.signals(X, 36)
 
 # %%
@@ -29,7 +31,7 @@ figure = ss.plot.signals(X, 36)
 m = ss.ShiftVAE(n_latent=2, random_state=0).fit(X)
 p = m.posterior(X)
 for doubt in ss.analysis.doubts(m, X, p):
-    print("*", doubt.sentence)
+    print(fill(doubt.sentence, 88, initial_indent="* ", subsequent_indent="  "))
 figure = ss.plot.heatmap(X, m.align(X), p)
 
 # %%

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import shapeshift as ss
 
 X, truth = ss.datasets.ecg_mitbih100()
-print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), X.attrs["licence"], X.attrs["citation"], sep="\n")
 figure = ss.plot.signals(X, 36)
 
 # %%

@@ -20,7 +20,7 @@ import xarray as xr
 import shapeshift as ss
 
 X = ss.datasets.bepfm_resonance()
-print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), X.attrs["licence"], X.attrs["citation"], sep="\n")
 amplitude, half = X.values.max(-1), 4
 rows, columns = (a.ravel() for a in np.mgrid[half : 32 - half, half : 32 - half])
 patches = np.stack(

@@ -87,4 +87,4 @@ figure = ss.plot.manifold(m, 7, p=p)
 
 figure = ss.plot.latent(p, "rotation")
 
-# sphinx_gallery_thumbnail_number = 5
+# sphinx_gallery_thumbnail_number = 1

@@ -17,7 +17,7 @@ import numpy as np
 import shapeshift as ss
 
 X, reference = ss.datasets.hinode_eis_fe12()
-print(dict(X.sizes), "|", X.attrs["licence"], "|", X.attrs["citation"])
+print(dict(X.sizes), X.attrs["licence"], X.attrs["citation"], sep="\n")
 figure = ss.plot.signals(X, 36)
 
 # %%

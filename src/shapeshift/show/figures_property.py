@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import Normalize
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
@@ -115,7 +116,12 @@ def _plane(
     scale = Normalize(values.min(), values.max())  # where nothing was measured the mean may go anywhere
     drawn = ax.pcolormesh(*lines, mean, cmap=style.QUANTITY, norm=scale, shading="gouraud", rasterized=True)
     heights = ax.contour(*lines, sd, levels=4, colors="white", linewidths=0.6)
-    ax.clabel(heights, fontsize=6, fmt="%.2g")
+    edge: list[AbstractPathEffect] = [
+        withStroke(linewidth=1.4, foreground=style.INK + "99")
+    ]  # white on yellow is not seen
+    heights.set_path_effects(edge)
+    for written in ax.clabel(heights, fontsize=6, fmt="%.2g"):
+        written.set_path_effects(edge)
     z = found.place_.z[:, shown]
     ax.plot(*z.T, ".", ms=1, color=style.FAINT, alpha=0.5, rasterized=len(z) > 4000)
     across, down = z[found.used_].T

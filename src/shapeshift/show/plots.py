@@ -1,8 +1,10 @@
 """Every figure of the package: each function returns a matplotlib Figure and shows nothing by itself."""
 
 from shapeshift.show.figures_fit import components, loss, manifold
-from shapeshift.show.figures_images import displacements, error_bars, images, rotations, scales, views
-from shapeshift.show.figures_posterior import latent, map, sequence, shift_histogram
+from shapeshift.show.figures_images import images, views
+from shapeshift.show.figures_map import map
+from shapeshift.show.figures_poses import displacements, error_bars, rotations, scales
+from shapeshift.show.figures_posterior import latent, sequence, shift_histogram
 from shapeshift.show.figures_predictions import predictions
 from shapeshift.show.figures_property import property
 from shapeshift.show.figures_signals import alignment, heatmap, residuals, signals
