@@ -13,6 +13,7 @@ demo: $(VENV)/.ready
 
 # one process a core, whole files at a time, one thread each
 test: $(VENV)/.ready lint
+	scripts/browser.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --maxprocesses 4
 
 lint: $(VENV)/.ready

@@ -214,6 +214,8 @@ class Look {
     }
     const [x, y] = await this.latents();
     this.model("plane").title.text = plain(`shape latents, coloured by ${c.label}`);
+    const words = this.axes().map(name => plain(this.columns.get(name).label));
+    [this.model("plane").below[0].axis_label, this.model("plane").left[0].axis_label] = words;
     this.cloud("plane", x, y, values);
     await this.histogram();
     await this.select(null);
@@ -221,9 +223,13 @@ class Look {
   }
 
   async latents() {
-    const names = this.data.latents.length ? this.data.latents : [this.state.colour];
-    const x = await this.column(names[0]);
-    return [x, names.length > 1 ? await this.column(names[1]) : new Float32Array(this.n)];
+    return Promise.all(this.axes().map(name => this.column(name)));
+  }
+
+  // the first two latents; of one alone, against where the pattern is
+  axes() {
+    const names = [...this.data.latents, ...this.data.columns.map(c => c.name)];
+    return [names[0], names.find((name, k) => k && name !== names[0]) ?? names[0]];
   }
 
   // which rows a cloud of marks shows, of all or of those selected
@@ -454,7 +460,7 @@ function quoted(word) {
 }
 
 // text that Bokeh takes for text: no TeX, for which it would fetch a library
-function plain(text) { return text.replaceAll("\\$", "$").replaceAll("$$", "$ $").replace(/\\([[(])/g, "$1"); }
+function plain(text) { return text.replaceAll("\\$", "$").replace(/[$](?=[$])/g, "$$ ").replace(/\\([[(])/g, "$1"); }
 
 function listen(look) {
   const {root, state} = look, on = (place, event, act) => look.model(place)?.on_event(event, act);
@@ -489,11 +495,10 @@ function listen(look) {
   root.querySelector(".save").addEventListener("click", () => look.save());
   root.addEventListener("keydown", e => { if (e.key === "Escape") look.select(() => false); });
   root.querySelector("[data-place=places]").addEventListener("keydown", e => {
-    const width = look.isMap ? look.sides[1].length : 1, flip = side => side[side.length - 1] < side[0] ? -1 : 1;
-    const step = look.isMap ? {ArrowLeft: -flip(look.sides[1]), ArrowRight: flip(look.sides[1]), ArrowUp: width, ArrowDown: -width}[e.key]
-                            : {ArrowLeft: -1, ArrowRight: 1}[e.key];
+    const width = look.isMap ? look.sides[1].length : 0;  // the first row is drawn below, the first column left
+    const step = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: width, ArrowDown: -width}[e.key];
     const to = state.current + step;
-    if (step === undefined || to < 0 || to >= look.n) return;
+    if (!step || to < 0 || to >= look.n) return;
     e.preventDefault();
     look.show(to);
   });
@@ -504,7 +509,7 @@ async function hover(look, i) {
   look.state.hover = i;
   look.mark("hover", i);
   const values = await look.column(look.state.colour);
-  look.root.querySelector(".pointed").textContent = i < 0 ? "" : `${look.named(i)}: ${look.state.colour} ${number(values[i])}`;
+  look.root.querySelector(".pointed").textContent = i < 0 ? "" : `under the pointer: ${look.named(i)}: ${look.state.colour} ${number(values[i])}`;
 }
 
 async function start(root) {

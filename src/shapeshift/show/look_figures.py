@@ -24,7 +24,7 @@ from bokeh.plotting import figure
 from shapeshift.show import style
 from shapeshift.show.look import Look
 
-HEIGHT, HALF = 330, 230  # pixels
+HEIGHT, HALF, SMALL, WIDEST = 330, 230, 140, 280  # pixels
 _NOTHING: dict[str, list[float]] = {"x": [], "y": []}
 _PALETTES = {"quantity": list(Viridis256)}
 
@@ -55,7 +55,7 @@ def plain(text: str) -> str:
     >>> plain("$$x$$ (eV)")
     '$ $x$ $ (eV)'
     """
-    return re.sub(r"\\([\[(])", r"\1", text.replace(r"\$", "$").replace("$$", "$ $"))
+    return re.sub(r"\\([\[(])", r"\1", re.sub(r"\$(?=\$)", "$ ", text.replace(r"\$", "$")))
 
 
 def _figure(name: str, title: str, x: str, y: str, tools: list[Any], **more: Any) -> Any:
@@ -257,7 +257,9 @@ def _picture(look: Look, name: str) -> Any:
     rows, columns = (len(s.values) for s in look.frame.sides)
     made = _figure(name, titles[name], "column (pixel)", "row (pixel)", [SaveTool()],
                    x_range=(-0.5, columns - 0.5), y_range=(rows - 0.5, -0.5), match_aspect=True)  # fmt: skip
-    made.height, made.toolbar_location, made.axis.visible = 230, None, False
+    made.toolbar_location, made.axis.visible, made.sizing_mode = None, False, None
+    side = WIDEST if name == "decoded" else SMALL
+    made.frame_width, made.frame_height = (round(side * n / max(rows, columns)) for n in (columns, rows))
     made.title.text_font_size = "12px"
     made.grid.visible = False
     mapper = LinearColorMapper(

@@ -100,12 +100,19 @@ def results_of(data: xr.Dataset) -> Results:
         if kind in data:
             columns += [_latent(kind, k, v) for k, v in enumerate(data[kind].transpose("latent", *dims))]
     told = [c for c in columns if _varies(c.values)]
-    first = [c for c in told if not c.name.endswith("_sd")]
-    later = [c for c in told if c.name.endswith("_sd")]
+    told.sort(key=lambda c: _rank(c.name))
     words, codes = np.unique(np.append(data["flags"].values.astype(str).ravel(), ""), return_inverse=True)
     flags = np.minimum(codes.ravel()[:-1], 255).astype(np.uint8)  # "" sorts first
     kept = tuple(printable(w, _LONGEST) for w in words[:255])
-    return Results(tuple(first + later), tuple(_side(data, str(d)) for d in dims), flags, kept)
+    return Results(tuple(told), tuple(_side(data, str(d)) for d in dims), flags, kept)
+
+
+def _rank(name: str) -> int:
+    """Where the pattern is comes first, then what it is, how well it is known, and error bars last."""
+    kinds = ("shift", "rotation", "scale", "z", "class", "gain", "noise_sd", "log_evidence")
+    if name.endswith("_sd") and name != "noise_sd":
+        return len(kinds)
+    return next((k for k, kind in enumerate(kinds) if name.startswith(kind)), len(kinds) - 1)
 
 
 def _varies(values: NDArray) -> bool:
