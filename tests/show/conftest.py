@@ -34,7 +34,12 @@ class StandInPosterior:
         shape = tuple(len(v) for v in self.places.values()) or self.shift.shape
         dims = tuple(self.places) or ("signal",)
         coords = {k: (k, v, {"units": "µm"}) for k, v in self.places.items()}
-        return xr.Dataset({"shift": (dims, self.shift.reshape(shape))}, coords)
+        names = ("shift", "shift_sd", "noise_sd", "log_evidence", "flags", "gain", "gain_sd")
+        told = {name: (dims, getattr(self, name).reshape(shape)) for name in names}
+        told |= {
+            name: (("latent", *dims), getattr(self, name).T.reshape(-1, *shape)) for name in ("z", "z_sd")
+        }
+        return xr.Dataset(told, coords)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class StandInModel:
     n_signals_: int = 40
     nuisance_: tuple[str, ...] = ()
     zero_: str = "the median of all shifts is 0"
+    origin_: float = 10.0
     history_: Any = field(default_factory=StandInHistory)
     options_: dict = field(default_factory=lambda: {"n_latent": 2, "warps": ("shift",), "zero": "reference"})
 
@@ -79,6 +85,9 @@ class StandInModel:
     def reconstruct(self, X):
         noise = np.random.default_rng(1).normal(size=(len(self.found.shift), len(self.axis_)))
         return self._like(X, np.asarray(X).reshape(noise.shape) - self.found.noise_sd[:, None] * noise)
+
+    def generate(self, z, shift=0.0, condition=None):
+        return np.exp(-(((self.axis_ - 10 - np.reshape(shift, (-1, 1))) / np.exp(0.3 * z[:, :1])) ** 2))
 
     def manifold(self, n=10):
         z = np.linspace(-2, 2, n)

@@ -69,6 +69,7 @@ def test_the_manifold_of_a_channel_is_a_part_of_the_whole(X, m, p) -> None:
 
 def test_a_report_tells_of_all_channels(X, m, p, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(Picture, "png", b"PNG")
+    monkeypatch.setattr(Picture, "source", "data:,")
     told = write_report(m, X.values.reshape(-1, 2, LENGTH), p, tmp_path / "r.html").read_text("utf-8")
     assert "2 channels of 80 samples each" in told
     assert f"a map of {ROWS} x {COLUMNS}".capitalize() in told

@@ -42,7 +42,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Canvas:
     """What a signal is drawn on: one side of signals, rows and columns of images."""
 
     sides: tuple[Side, ...]
@@ -65,7 +65,7 @@ class Look:
     results: Results
     numbers: NDArray[np.intp]
     total: int
-    frame: Frame
+    frame: Canvas
     labels: list[tuple[str, str]]
     decoder: Decoded | None
     channels: list[Shown]
@@ -172,14 +172,14 @@ def _count(m: Any) -> int:
     return lanes.count if lanes else 1
 
 
-def frame_of(m: Any) -> Frame:
+def frame_of(m: Any) -> Canvas:
     """The axis of a model's signals, or rows and columns of its images."""
     raster = getattr(m, "raster_", None)
     if raster is not None:
         axes = (raster.rows, raster.columns)
-        return Frame(tuple(Side(a.name, side_label(a.name, a.values, a.units), a.values) for a in axes))
+        return Canvas(tuple(Side(a.name, side_label(a.name, a.values, a.units), a.values) for a in axes))
     name = f"{m.axis_name_} ({m.axis_units_})" if m.axis_units_ else m.axis_name_
-    return Frame((Side(m.axis_name_, printable(name, 80), np.asarray(m.axis_, dtype=float)),), m.origin_)
+    return Canvas((Side(m.axis_name_, printable(name, 80), np.asarray(m.axis_, dtype=float)),), m.origin_)
 
 
 def thinned(results: Results, most: int) -> tuple[NDArray[np.intp], tuple[Side, ...]]:
