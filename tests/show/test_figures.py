@@ -348,3 +348,27 @@ def test_predicted_curves_run_from_the_best_to_the_worst() -> None:
 def test_what_cannot_be_drawn_says_why(draw, says: str, known: Case) -> None:
     with pytest.raises(ss.ShapeshiftError, match=says):
         draw(known)
+
+
+def test_a_scale_bar_has_a_round_length_in_units(known: Case) -> None:
+    figure = plots.map(known.p, scale_bar=True)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    (bar,) = ax.lines
+    across = np.ptp(bar.get_xdata()) * np.ptp(ax.get_xlim())  # the bar is drawn in shares of the axes
+    assert ax.get_xlabel() == "1 µm"
+    assert across == pytest.approx(1.0)
+    assert ax.get_xticks().size == ax.get_yticks().size == 0
+    assert inside(figure, ax.xaxis.label)
+
+
+def test_a_scale_bar_needs_units(known: Case) -> None:
+    class Bare:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(known.p, name)
+
+        def to_dataset(self) -> xr.Dataset:
+            return known.p.to_dataset().drop_vars(["y", "x"])
+
+    with pytest.raises(ss.ShapeshiftError, match=r"needed the same for both"):
+        plots.map(Bare(), scale_bar=True)
