@@ -243,6 +243,14 @@ def test_a_figure_fills_one_column_or_both(tmp_path, known: Case) -> None:
         plots.size("single", aspect=0)
 
 
+def test_what_was_broken_for_one_column_is_put_back(known: Case) -> None:
+    figure = DRAWN["components"](known)
+    before = words(figure)
+    with at_width(figure, plots.size("single")[0]):
+        assert words(figure) != before
+    assert words(figure) == before
+
+
 def test_a_pdf_holds_its_type_and_no_date(tmp_path, known: Case) -> None:
     plots.save(plots.latent(known.p), tmp_path / "a.pdf")
     written = (tmp_path / "a.pdf").read_bytes()
@@ -280,6 +288,25 @@ def test_many_marks_are_pixels_in_a_vector_file(tmp_path) -> None:
     assert "<image" in written
     assert len(written) < 400_000
     assert "predicted value" in written
+
+
+MANY = {
+    "against_truth": lambda p: plots.against_truth(p, p.shift + 0.01),
+    "latent": plots.latent,
+    "latents_against": lambda p: plots.latents_against(p, {"width (eV)": p.z[:, 0]}),
+    "sequence": plots.sequence,
+    "shift_histogram": plots.shift_histogram,
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_vector_file_of_many_signals_stays_small(name: str, known: Case) -> None:
+    rows = np.random.default_rng(0).integers(0, len(known.p.shift), 6000)
+    arrays = {k: v[rows] for k, v in vars(known.p).items() if isinstance(v, np.ndarray)}
+    written = BytesIO()
+    plots.save(MANY[name](replace(known.p, **arrays, places={})), written, format="svg")
+    assert b"<image" in written.getvalue()
+    assert len(written.getvalue()) < 500_000
 
 
 def test_the_style_is_lent(known: Case) -> None:

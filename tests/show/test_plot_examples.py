@@ -27,7 +27,7 @@ def test_every_figure_tells_what_it_takes_and_gives(name: str) -> None:
     assert [section for section in wanted if f"{section}\n    ---" not in told] == []
 
 
-@pytest.mark.parametrize("name", ["figures_manifold", "fitting", "labels", "style"])
+@pytest.mark.parametrize("name", ["figures_map", "figures_manifold", "fitting", "labels", "style"])
 def test_the_examples_of_what_figures_share_run(name: str) -> None:
     result = doctest.testmod(import_module(f"shapeshift.show.{name}"))
     assert result.attempted > 0
