@@ -32,8 +32,8 @@ aligned = m.align(X)
 figure = ss.plot.heatmap(X, aligned, p)
 
 # %%
-# The offsets are known, so the shifts can be judged. What scatters is not only error: cardiologists mark
-# a beat to a few samples.
+# The offsets are known, so the shifts can be judged. What scatters is not only error: at which sample of
+# a beat its mark was set is a choice too.
 
 known = truth["true_shift_s"].values
 left = p.shift - known

@@ -75,6 +75,6 @@ figure = ss.plot.map(p, sd, name="error bar of the velocity", units="km/s")
 
 # %%
 
-figure = ss.plot.map(p, "gain")
+figure = ss.plot.map(p, "gain", scale_bar=True)
 
 # sphinx_gallery_thumbnail_number = 4

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +19,7 @@ from matplotlib.text import Text
 import shapeshift as ss
 from shapeshift.analysis.baselines import nmf
 from shapeshift.show import plots, style
+from shapeshift.show.fitting import at_width
 
 TOOLS = {"save", "size", "style"}
 SMALLEST = 5.9  # points: what journals print
@@ -109,6 +111,10 @@ UNITS = {
 EVERY = DRAWN | ALSO
 
 
+# several panels whose type has no room in one column
+FOR_TWO_COLUMNS = {"residuals", "shift_histogram", "views", "predictions of images"}
+
+
 def test_every_public_figure_is_looked_at_here() -> None:
     assert set(DRAWN) | TOOLS == set(plots.__all__)
 
@@ -175,20 +181,25 @@ def beyond(ax: Axes) -> list[Text]:
     return out
 
 
-@pytest.mark.parametrize("column", [None, "double"])
+@pytest.mark.parametrize("column", [None, "single", "double"])
 @pytest.mark.parametrize("name", EVERY)
 def test_type_is_whole_and_large_enough(name: str, column: Any, known: Case) -> None:
     figure = EVERY[name](known)
-    if column:
-        figure.set_size_inches(*plots.size(column, aspect=figure.get_figheight() / figure.get_figwidth()))
-    figure.draw_without_rendering()
-    edges = figure.bbox.padded(2)
-    for text in shown_texts(figure):
-        assert text.get_fontsize() >= SMALLEST, f"{name}: {text.get_text()!r} is too small"
-        box = text.get_window_extent()
-        across, up = (edges.x0, box.x0, box.x1, edges.x1), (edges.y0, box.y0, box.y1, edges.y1)
-        assert list(across) == sorted(across), f"{name}: {text.get_text()!r} is cut at a side"
-        assert list(up) == sorted(up), f"{name}: {text.get_text()!r} is cut above or below"
+    if column == "single" and name in FOR_TWO_COLUMNS:
+        with pytest.raises(ss.ShapeshiftError, match="use column='double'"):
+            plots.save(figure, BytesIO(), column=column)
+        return
+    with at_width(figure, plots.size(column)[0] if column else figure.get_figwidth()):
+        figure.draw_without_rendering()
+        for text in shown_texts(figure):
+            assert text.get_fontsize() >= SMALLEST, f"{name}: {text.get_text()!r} is too small"
+            assert inside(figure, text), f"{name}: {text.get_text()!r} is cut"
+
+
+def inside(figure: Figure, text: Text) -> bool:
+    edges, box = figure.bbox.padded(2), text.get_window_extent()
+    across, up = (edges.x0, box.x0, box.x1, edges.x1), (edges.y0, box.y0, box.y1, edges.y1)
+    return list(across) == sorted(across) and list(up) == sorted(up)
 
 
 OF_SIGNALS = ["against_truth", "alignment", "heatmap", "latent", "manifold", "residuals", "sequence",
@@ -232,6 +243,14 @@ def test_a_figure_fills_one_column_or_both(tmp_path, known: Case) -> None:
         plots.size("single", aspect=0)
 
 
+def test_what_was_broken_for_one_column_is_put_back(known: Case) -> None:
+    figure = DRAWN["components"](known)
+    before = words(figure)
+    with at_width(figure, plots.size("single")[0]):
+        assert words(figure) != before
+    assert words(figure) == before
+
+
 def test_a_pdf_holds_its_type_and_no_date(tmp_path, known: Case) -> None:
     plots.save(plots.latent(known.p), tmp_path / "a.pdf")
     written = (tmp_path / "a.pdf").read_bytes()
@@ -269,6 +288,25 @@ def test_many_marks_are_pixels_in_a_vector_file(tmp_path) -> None:
     assert "<image" in written
     assert len(written) < 400_000
     assert "predicted value" in written
+
+
+MANY = {
+    "against_truth": lambda p: plots.against_truth(p, p.shift + 0.01),
+    "latent": plots.latent,
+    "latents_against": lambda p: plots.latents_against(p, {"width (eV)": p.z[:, 0]}),
+    "sequence": plots.sequence,
+    "shift_histogram": plots.shift_histogram,
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_vector_file_of_many_signals_stays_small(name: str, known: Case) -> None:
+    rows = np.random.default_rng(0).integers(0, len(known.p.shift), 6000)
+    arrays = {k: v[rows] for k, v in vars(known.p).items() if isinstance(v, np.ndarray)}
+    written = BytesIO()
+    plots.save(MANY[name](replace(known.p, **arrays, places={})), written, format="svg")
+    assert b"<image" in written.getvalue()
+    assert len(written.getvalue()) < 500_000
 
 
 def test_the_style_is_lent(known: Case) -> None:
@@ -337,3 +375,27 @@ def test_predicted_curves_run_from_the_best_to_the_worst() -> None:
 def test_what_cannot_be_drawn_says_why(draw, says: str, known: Case) -> None:
     with pytest.raises(ss.ShapeshiftError, match=says):
         draw(known)
+
+
+def test_a_scale_bar_has_a_round_length_in_units(known: Case) -> None:
+    figure = plots.map(known.p, scale_bar=True)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    (bar,) = ax.lines
+    across = np.ptp(bar.get_xdata()) * np.ptp(ax.get_xlim())  # the bar is drawn in shares of the axes
+    assert ax.get_xlabel() == "1 µm"
+    assert across == pytest.approx(1.0)
+    assert ax.get_xticks().size == ax.get_yticks().size == 0
+    assert inside(figure, ax.xaxis.label)
+
+
+def test_a_scale_bar_needs_units(known: Case) -> None:
+    class Bare:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(known.p, name)
+
+        def to_dataset(self) -> xr.Dataset:
+            return known.p.to_dataset().drop_vars(["y", "x"])
+
+    with pytest.raises(ss.ShapeshiftError, match=r"needed the same for both"):
+        plots.map(Bare(), scale_bar=True)

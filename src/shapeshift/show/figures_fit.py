@@ -118,7 +118,7 @@ def loss(m: Any) -> Figure:
         left.legend(loc="upper right")
     _information(right, table, epoch)
     for ax in (left, right):
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     return figure
 
 
@@ -226,4 +226,4 @@ def _explained(ax: Axes, explained: NDArray) -> None:
     told = f"95 % take {count} components" if reached else f"{len(explained)} components do not reach 95 %"
     ax.set(xlabel="components (count)", ylabel="variance explained together (%)", ylim=(0, 104))
     ax.set_title(told)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from shapeshift.analysis.poses import all_round
 from shapeshift.errors import ShapeshiftError
 from shapeshift.show import style
-from shapeshift.show.labels import first_pose, label, layout_of, limits, quantity
+from shapeshift.show.labels import first_pose, label, layout_of, limits, literal, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ def map(
     neutral: float | None = None,
     name: str | None = None,
     units: str | None = None,
+    scale_bar: bool = False,
     ax: Axes | None = None,
 ) -> Figure:
     """A quantity at its place: signals that were measured on a two-dimensional map.
@@ -50,6 +52,8 @@ def map(
         above, as far to both sides.
     name, units : str, optional
         What the colour bar says; by default the quantity and its units.
+    scale_bar : bool
+        A bar of a round length in place of the axes' numbers, as is usual for micrographs.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -59,7 +63,8 @@ def map(
     Raises
     ------
     ShapeshiftError
-        If the signals are no map, or there is no such quantity.
+        If the signals are no map, there is no such quantity, or a scale bar is asked for and the sides
+        have no units or not the same.
 
     Examples
     --------
@@ -95,8 +100,39 @@ def map(
     for axis in (ax.xaxis, ax.yaxis):
         pixels = axis.get_label_text().endswith("(pixel)")
         axis.set_major_locator(MaxNLocator(6, integer=pixels, steps=[1, 2, 5, 10]))
+    if scale_bar:
+        _scale_bar(figure, ax, layout, sides[1])
     style.bar(figure, [ax], image, text)
     return figure
+
+
+def _scale_bar(figure: Figure, ax: Axes, layout: Any, width: float) -> None:
+    """A bar of a round length below the map, and no numbers."""
+    given = {str(layout.coords[d].attrs.get("units", "")) if d in layout.coords else "" for d in layout.dims}
+    if len(given) > 1 or given == {""}:
+        raise ShapeshiftError(
+            f"got a map whose sides have the units {sorted(given)}, needed the same for both: give its "
+            "coordinates units, X.y.attrs['units'] = 'um', or leave scale_bar out."
+        )
+    length = round_length(width)
+    ax.set(xticks=[], yticks=[], ylabel="")
+    ax.set_xlabel(literal(f"{length:g} {given.pop()}"), labelpad=9)
+    half = length / width / 2
+    below = ax.transAxes + ScaledTranslation(0, -5 / 72, figure.dpi_scale_trans)
+    ax.plot([0.5 - half, 0.5 + half], [0, 0], color=style.INK, lw=2.5, transform=below, clip_on=False)
+    ax.lines[-1].set_solid_capstyle("butt")
+
+
+def round_length(width: float) -> float:
+    """1, 2 or 5 times a power of ten, the longest that is at most a third of a width.
+
+    Examples
+    --------
+    >>> round_length(16.0), round_length(0.9), round_length(700.0)
+    (5.0, 0.2, 200.0)
+    """
+    power = 10.0 ** np.floor(np.log10(width / 3))
+    return float(max(k * power for k in (1, 2, 5) if k * power <= width / 3 * (1 + 1e-9)))
 
 
 def colour_of(p: Posterior, color: Any, text: str | None, units: str | None = None) -> tuple[NDArray, str]:

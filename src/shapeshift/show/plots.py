@@ -1,4 +1,8 @@
-"""Every figure of the package: each function returns a matplotlib Figure and shows nothing by itself."""
+"""Every figure of the package: each function returns a matplotlib Figure and shows nothing by itself.
+
+``size``, ``style`` and ``save`` are for figures of one's own too: a journal's columns, the same look, files
+whose text stays text and whose bytes are the same every time.
+"""
 
 from shapeshift.show.figures_fit import components, loss, manifold
 from shapeshift.show.figures_images import images, views

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +24,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from shapeshift.data.disk import write_whole
 from shapeshift.errors import ShapeshiftError
+from shapeshift.show.fitting import at_width
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -232,16 +233,17 @@ def save(
         One of this package, or any other.
     target : path or file
     format : {"png", "svg", "pdf"} or another that matplotlib writes, optional
-        By default the file name's ending.
+        By default the file name's ending, or png.
     column : {"single", "double"}, optional
-        Lay the figure out anew for this width; the type keeps its size. By default as wide as it is.
+        Lay the figure out anew for this width, long labels in several lines; the type keeps its size. By
+        default as wide as it is.
     dpi : float, optional
         Pixels an inch of pictures, and of the dense parts of vector files; 200 and 400 by default.
 
     Raises
     ------
     ShapeshiftError
-        A format or column that is not known.
+        A format or column that is not known, or a figure of several panels that has no room in one column.
 
     Examples
     --------
@@ -252,22 +254,17 @@ def save(
     >>> target.getvalue()[:5]
     b'<?xml'
     """
-    kind = format or Path(str(target)).suffix.lstrip(".").lower() or "png"
+    ending = Path(target).suffix if isinstance(target, str | os.PathLike) else ""
+    kind = format or ending.lstrip(".").lower() or "png"
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:
         raise ShapeshiftError(
             f"got the format {kind!r}, needed one of {', '.join(sorted(known))}: use pdf or svg."
         )
-    drawn, as_it_was = BytesIO(), (figure.get_figwidth(), figure.get_figheight())
-    if column is not None:
-        figure.set_size_inches(*size(column, aspect=as_it_was[1] / as_it_was[0]))
-    try:
-        with rc_context(_FILES):
-            figure.savefig(
-                drawn, format=kind, dpi=dpi or _DPI.get(kind, _VECTOR_DPI), metadata=_UNDATED.get(kind)
-            )
-    finally:
-        figure.set_size_inches(*as_it_was)
+    drawn, dots = BytesIO(), dpi or _DPI.get(kind, _VECTOR_DPI)
+    wide = at_width(figure, size(column)[0]) if column is not None else nullcontext()
+    with rc_context(_FILES), wide:
+        figure.savefig(drawn, format=kind, dpi=dots, metadata=_UNDATED.get(kind))
     if isinstance(target, str | os.PathLike):
         write_whole(target, drawn.getvalue())
     else:
