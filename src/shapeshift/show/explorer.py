@@ -181,7 +181,7 @@ def results_in(path: Path) -> Iterator[xr.Dataset]:
     with ExitStack() as stack:
         try:
             engine = "zarr" if path.suffix.lower() == ".zarr" else "h5netcdf"
-            data = stack.enter_context(xr.open_dataset(path, engine=engine))
+            data = stack.enter_context(xr.open_dataset(path, engine=engine, cache=False))
             missing = {"z", "flags", "noise_sd"} - set(data.data_vars)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ShapeshiftError(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LONGEST = 80  # letters of a name from a file
+_PART, _MOST = 50_000, 255  # flags that are read at a time; different ones that are told apart
 _NOT_SHOWN = ("flags", "z", "z_sd", "rival")
 
 
@@ -101,10 +102,21 @@ def results_of(data: xr.Dataset) -> Results:
             columns += [_latent(kind, k, v) for k, v in enumerate(data[kind].transpose("latent", *dims))]
     told = [c for c in columns if _varies(c.values)]
     told.sort(key=lambda c: _rank(c.name))
-    words, codes = np.unique(np.append(data["flags"].values.astype(str).ravel(), ""), return_inverse=True)
-    flags = np.minimum(codes.ravel()[:-1], 255).astype(np.uint8)  # "" sorts first
-    kept = tuple(printable(w, _LONGEST) for w in words[:255])
-    return Results(tuple(told), tuple(_side(data, str(d)) for d in dims), flags, kept)
+    words, flags = _coded(data["flags"])
+    return Results(tuple(told), tuple(_side(data, str(d)) for d in dims), flags, words)
+
+
+def _coded(flags: Any) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+    """Different words, "" first, and the number of each signal's: a part at a time, for words are long."""
+    known: dict[str, int] = {"": 0}
+    codes = []
+    step = max(1, _PART * flags.shape[0] // flags.size)
+    for k in range(0, flags.shape[0], step):
+        part = flags[k : k + step].values.astype(str)
+        words, found = np.unique(part, return_inverse=True)
+        numbers = [min(known.setdefault(str(word), len(known)), _MOST - 1) for word in words]
+        codes.append(np.array(numbers, dtype=np.uint8)[found.ravel()])
+    return tuple(printable(word, _LONGEST) for word in list(known)[:_MOST]), np.concatenate(codes)
 
 
 def _rank(name: str) -> int:
