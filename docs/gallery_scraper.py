@@ -16,6 +16,7 @@ from sphinx_gallery.scrapers import figure_rst
 
 import shapeshift as ss
 
+_DPI = 120  # figures of one column are half as wide as the text; a second file is for fine screens
 _SHOWN: WeakSet[Figure] = WeakSet()
 
 
@@ -25,8 +26,11 @@ def scraper(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]
     for figure in _new(block_vars["example_globals"]):
         path = Path(next(block_vars["image_path_iterator"])).with_suffix(".png")
         path.parent.mkdir(parents=True, exist_ok=True)
-        ss.plot.save(figure, path)
-        shown.append(figure_rst([str(path)], gallery_conf["src_dir"], _told(figure)))
+        files = {0: path, 2.0: path.with_name(f"{path.stem}_2_00x.png")}
+        for fold, file in files.items():
+            ss.plot.save(figure, file, dpi=_DPI * (fold or 1))
+        paths = [{fold: str(file) for fold, file in files.items()}]
+        shown.append(figure_rst([str(path)], gallery_conf["src_dir"], _told(figure), srcsetpaths=paths))
     return "".join(shown)
 
 

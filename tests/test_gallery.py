@@ -78,7 +78,7 @@ def scraped(path: Path, folder: Path, **fewer: str) -> tuple[int, dict[str, Any]
     for block in blocks(text):
         exec(compile(block, str(path), "exec"), names)
         module.scraper(SimpleNamespace(), told, {"src_dir": str(folder)})
-    return len(list(folder.glob("*.png"))), names
+    return len(list(folder.glob("*_2_00x.png"))), names
 
 
 # what needs no file, and how to make it quick
@@ -111,5 +111,6 @@ def test_the_scraper_shows_a_figure_once_and_says_what_it_is(tmp_path: Path) -> 
     shown = module.scraper(None, told, {"src_dir": str(tmp_path)})
     assert shown.count("image-sg::") == 1
     assert ":alt: 9 signals" in shown
-    assert (tmp_path / "a" / "1.png").read_bytes()[:4] == b"\x89PNG"
+    for name in ("1.png", "1_2_00x.png"):
+        assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
     assert module.scraper(None, told, {"src_dir": str(tmp_path)}) == ""

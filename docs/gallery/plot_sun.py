@@ -27,8 +27,9 @@ figure = ss.plot.signals(X, 36)
 m = ss.ShiftVAE(n_latent=2, random_state=0).fit(X)
 p = m.posterior(X)
 step = m.axis_[1] - m.axis_[0]
-print(f"one sample: {step:.4f} Angstrom; sd of the shifts: {p.shift.std() / step:.2f} samples; "
-      f"median error bar: {np.median(p.shift_sd) / step:.3f} samples")  # fmt: skip
+print(f"one sample: {step:.4f} Angstrom")
+print(f"sd of the shifts: {p.shift.std() / step:.2f} samples")
+print(f"median error bar: {np.median(p.shift_sd) / step:.3f} samples")
 fitted = reference["fit_center_raw"].values.ravel()
 print(f"correlation with the published fit: {np.corrcoef(fitted, p.shift)[0, 1]:.3f}")
 figure = ss.plot.against_truth(p, fitted, known="published centre")

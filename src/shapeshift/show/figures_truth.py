@@ -63,7 +63,7 @@ def against_truth(p: Posterior, truth: ArrayLike, *, known: str = "known shift")
     top.plot(ends, ends, color=style.INK, lw=0.8, ls="--", label="equal", zorder=3)
     _marks(top, true, p.shift - zero, p.shift_sd)
     top.set_ylabel(shift_label(p, "shift"))
-    told = f"zero moved by {-zero:+.3g}\nrms difference {np.sqrt(np.nanmean(left**2)):.2g}"
+    told = f"zero moved by {0.0 - zero:+.3g}\nrms difference {np.sqrt(np.nanmean(left**2)):.2g}"
     top.set_title(told.replace("-", "−"), fontsize=7)
     top.legend(loc="upper left")
     _marks(below, true, left, p.shift_sd)
