@@ -118,7 +118,7 @@ def test_nothing_is_fetched_from_elsewhere(of_map):
         assert "src" not in attributes or attributes["src"].startswith("data:image/webp;base64,")
     words = re.sub(r"<script>.*?</script>", "", of_map.html, flags=re.S)  # those a browser test watches
     assert not re.search(r"https?:|url\(|@import", words)
-    assert "default-src 'none'" in of_map.html
+    assert "default-src &#39;none&#39;" in of_map.html
 
 
 def test_every_figure_has_a_title_and_a_caption(of_map):
