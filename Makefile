@@ -6,7 +6,8 @@ OUT ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench shiftbench clean
+
+.PHONY: demo test lint docs bench shiftbench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/shapeshift demo --out $(OUT) --force
@@ -21,12 +22,20 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 
+# the gallery runs, minutes; GALLERY=no leaves it out
+docs: $(VENV)/.ready
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/real_data.py
 	$(BIN)/python benchmarks/against_pyroved.py
 
 # hours, nearly all of them pyroVED's; rows can be run by themselves, see benchmarks/README.md
-shiftbench: $(VENV)/.ready
+shift# the gallery runs, minutes; GALLERY=no leaves it out
+docs: $(VENV)/.ready
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+
+bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/shiftbench.py
 	$(BIN)/python benchmarks/shiftbench.py --race doublet
 	$(BIN)/python benchmarks/shiftbench.py --check

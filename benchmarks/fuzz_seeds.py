@@ -23,7 +23,7 @@ import xarray as xr
 from scipy.io import netcdf_file, savemat
 
 import shapeshift as ss
-from shapeshift.data.files import _READERS
+from shapeshift.data.files import READERS
 
 MODEL = ".safetensors"  # the model loader stands beside the readers
 VALUES = np.round(np.random.default_rng(0).normal(size=(6, 9)), 3)
@@ -216,4 +216,4 @@ def seeds(ending: str) -> tuple[bytes, ...]:
 
 def endings() -> list[str]:
     """All readers of the project's own, the files that RosettaSciIO writes, and model files."""
-    return [*_READERS, *ROSETTA, MODEL]
+    return [*READERS, *ROSETTA, MODEL]

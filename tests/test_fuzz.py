@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import shapeshift as ss
-from shapeshift.data.files import _READERS
+from shapeshift.data.files import READERS
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-ENDINGS = [*_READERS, ".safetensors"]
+ENDINGS = [*READERS, ".safetensors"]
 
 
 @pytest.fixture(scope="module", autouse=True)

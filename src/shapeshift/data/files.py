@@ -1,16 +1,17 @@
 """Files of signals: a path in, a labelled array out.
 
-To add a format, write a module with `read(path, want) -> xarray.DataArray` and name it in `_READERS`.
+To add a format, write a module with `read(path, want) -> xarray.DataArray` and name it in `READERS`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shapeshift.data.libraries import EXTRA
+from shapeshift.data.libraries import EXTRA, reading
 from shapeshift.errors import ShapeshiftError
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from shapeshift.data.carrier import Kind, Orientation
 
-# ending -> module with a function `read`; modules are loaded when a file asks for them
-_READERS = {
+# ending -> the function `read`, or a module of this folder that has it and is loaded when a file asks for it
+READERS: dict[str, str | Callable[..., xr.DataArray]] = {
     ".npy": "numpy_files",
     ".npz": "numpy_files",
     ".csv": "table",
@@ -121,6 +122,9 @@ def open(
     if path.is_file():
         check_sound(path)
     try:
+        if callable(reader):
+            with reading(path.name, f"{_ending(path)} file"):
+                return tidy(reader(path, want))
         return tidy(import_module(f"shapeshift.data.{reader}").read(path, want))
     except OSError as error:
         raise ShapeshiftError(
@@ -129,19 +133,19 @@ def open(
         ) from error
 
 
-def _reader(path: Path) -> str:
-    """The module that reads files of this ending."""
+def _reader(path: Path) -> str | Callable[..., xr.DataArray]:
+    """What reads files of this ending."""
     ending = _ending(path)
     if path.is_dir() and ending not in _FOLDERS:
         raise ShapeshiftError(f"{path}: got a folder, needed a file: name one of the files in it")
-    if ending in _READERS:
-        return _READERS[ending]
+    if ending in READERS:
+        return READERS[ending]
     from shapeshift.data import rosetta
 
     if ending not in (others := rosetta.endings()):
         also = "those of RosettaSciIO" if others else f"after {EXTRA} those of RosettaSciIO, as .dm3 or .hspy"
         raise ShapeshiftError(
-            f"{path.name}: got the ending {ending or 'none'!r}, needed one of {', '.join(_READERS)}, or "
+            f"{path.name}: got the ending {ending or 'none'!r}, needed one of {', '.join(READERS)}, or "
             f"{also}: convert the file, for instance to .csv"
         )
     return "rosetta"

@@ -112,7 +112,7 @@ POSE: dict[str, Schema] = {
     "scaling": {"offset": number, "gain": positive},
     "condition?": maybe(table),
     "bank": {"n_given": count, "kinds": flag},
-    "likelihood": one_of(*LIKELIHOODS),
+    "likelihood": _told(lambda value: isinstance(value, str) and value in LIKELIHOODS, "a likelihood's name"),
     "nuisance": listed(one_of(*NUISANCES), *range(len(NUISANCES) + 1)),
     "history": HISTORY,
     "n_signals": count,

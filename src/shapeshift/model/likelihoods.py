@@ -108,7 +108,7 @@ class Likelihood(nn.Module, ABC):
         return grad
 
 
-class _WithMisfit(Likelihood):
+class WithMisfit(Likelihood):
     """Additive noise of a known sd, plus what the model cannot draw: one learned share of the contrast."""
 
     affine = True
@@ -158,7 +158,7 @@ class _WithMisfit(Likelihood):
 
 
 @final
-class Gaussian(_WithMisfit):
+class Gaussian(WithMisfit):
     """x = v + noise, noise sd ``sqrt(s_i^2 + m^2 c_i^2)``: s_i, c_i of the signal, m learned (misfit)."""
 
     name = "gaussian"
@@ -179,7 +179,7 @@ class Gaussian(_WithMisfit):
 
 
 @final
-class StudentTNoise(_WithMisfit):
+class StudentTNoise(WithMisfit):
     """x = v + Student-t noise with ``dof`` degrees of freedom: spikes cost little.
 
     Its Fisher information is ``(dof + 1) / (dof + 3) / scale^2`` (Lange, Little & Taylor 1989,
