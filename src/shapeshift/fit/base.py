@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from shapeshift.data import preprocess
 from shapeshift.data.conditions import Condition
-from shapeshift.data.grids import are_several, each_of
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import recipe
+from shapeshift.fit.answers import Answers
 from shapeshift.fit.bank import Bank
 from shapeshift.fit.checkpoint import write
 from shapeshift.fit.intake import tensors
 from shapeshift.fit.journal import Journal, Kept, Part, journal_of
-from shapeshift.fit.labels import Kinds, class_columns, told_apart, with_classes
+from shapeshift.fit.labels import Kinds
 from shapeshift.fit.options import likelihood_name, likelihood_of, plain, plan_of, scaling_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.progress import Progress
@@ -39,7 +38,6 @@ from shapeshift.fit.spread import drawn_shapes
 from shapeshift.fit.start import Design
 from shapeshift.fit.starts import fit_best
 from shapeshift.fit.streaming import drawn as drawn_from
-from shapeshift.fit.streaming import elsewhere, posterior_elsewhere, shapes_of
 from shapeshift.fit.train import History
 from shapeshift.model.likelihoods import Likelihood
 from shapeshift.model.vae import PoseVAE
@@ -49,14 +47,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-def _tells_classes(model: PoseEstimator) -> bool:
-    """Whether a model tells classes apart, as scikit-learn asks before it calls what needs them."""
-    if is_classifier(model) or model.n_classes is not None:
-        return True
-    raise AttributeError("got a model without classes, needed one: set n_classes and fit again.")
-
-
-class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+class PoseEstimator(Answers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """An estimator around :class:`~shapeshift.model.vae.PoseVAE`: what does not depend on the geometry."""
 
     n_latent: int
@@ -203,98 +194,9 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """What is solved for in closed form, as resolved."""
         return self.fitted_.vae.nuisance.names if self.fitted_.vae.nuisance else ()
 
-    def posterior(self, X: Any, *, x: Any = None, refine: bool = True, condition: Any = None) -> Posterior:
-        """Pose, shape and noise of every signal or image, with error bars.
-
-        Parameters
-        ----------
-        X : as in :meth:`fit`
-        x : array, optional
-            Axis of plain arrays of signals.
-        refine : bool
-            False for the encoder alone: several times faster, with larger errors and the encoder's own
-            error bars; noise, evidence and flags are not known then.
-        condition : as in :meth:`fit`, or one for all
-            Where the model was fitted with one.
-
-        Returns
-        -------
-        Posterior
-        """
-        check_is_fitted(self, "fitted_")
-        self._check()
-        if elsewhere(X):
-            return posterior_elsewhere(self, X, x, refine, condition)
-        stack = self._taken(X, x)
-        if self.classes_ is None or condition is not None:
-            return self._read(stack, self._given(condition, len(stack.values)), refine)
-        told = told_apart(self.fitted_, *tensors(self, stack))
-        p = self._read(stack, class_columns(told), True, told.found)
-        return with_classes(p, told, self.fitted_, self.classes_)
-
-    @available_if(_tells_classes)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability of every class, (n, n_classes), of a model with classes; columns as in ``classes_``."""
-        check_is_fitted(self, "fitted_")
-        self._check()
-        told = told_apart(self.fitted_, *tensors(self, self._taken(X)))
-        share = told.probability.double().numpy()
-        return share / share.sum(1, keepdims=True)
-
-    @available_if(_tells_classes)
-    def predict(self, X: Any) -> np.ndarray:
-        """The likeliest class of every signal, (n,), of a model with classes."""
-        share = self.predict_proba(X)
-        assert self.classes_ is not None
-        return self.classes_[share.argmax(1)]
-
-    def fit_transform(self, X: Any, y: Any = None, **fit: Any) -> np.ndarray:
-        """Fit to X and return its shape latents (n, n_latent)."""
-        return self.fit(X, y, **fit).transform(X, condition=fit.get("condition"))
-
-    def transform(self, X: Any, condition: Any = None) -> np.ndarray:
-        """Shape latents (n, n_latent): means of the posterior."""
-        z = shapes_of(self.posterior(X, condition=condition))
-        return z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
-
-    def score(self, X: Any, y: Any = None, condition: Any = None) -> float:
-        """Mean log evidence of the signals, in nats, in the units of the data."""
-        return float(self.posterior(X, condition=condition).log_evidence.mean())
-
-    def reconstruct(self, X: Any, *, x: Any = None, condition: Any = None) -> Any:
-        """The model's noise-free signals at the posterior, in kind and in the units of X."""
-        check_is_fitted(self, "fitted_")
-        if are_several(X):
-            return each_of(self.reconstruct, X, x, condition)
-        stack = self._taken(X, x)
-        if self.classes_ is not None and condition is None:
-            condition = self.predict(X)
-        stack, values = self._drawn(stack, self._given(condition, len(stack.values)))
-        own = preprocess.per_signal(stack.values, self.normalise)
-        return stack.like_given(own.undo(self.scaling_.undo(values)))
-
     def _drawn(self, stack: Any, given: Tensor) -> tuple[Any, np.ndarray]:
         """Expected data at the posterior, in model units, and the stack they belong to."""
         return stack, drawn(self.fitted_, *tensors(self, stack), given)[0]
-
-    def draw(self, n: int, *, condition: Any = None, random_state: Any = 0) -> np.ndarray:
-        """Shape latents (n, n_latent) as the fitted signals have them, given a condition of all or of each.
-
-        Unlike draws from the prior they keep to where shapes were found; hand them to :meth:`generate`.
-        """
-        check_is_fitted(self, "fitted_")
-        if self.fitted_.shapes is None:
-            raise ShapeshiftError(
-                "got a model whose file holds no shapes, needed them to draw: fit it again."
-            )
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        given = self._given(condition, n)
-        return drawn_shapes(self.fitted_.shapes, given, torch.Generator().manual_seed(seed)).double().numpy()
-
-    def amplitudes(self, X: Any) -> np.ndarray:
-        """Gain and offset (n, 2) that ``normalise`` took off every signal: x = gain * normalised + offset."""
-        own = preprocess.per_signal(self._taken(X).values, self.normalise)
-        return np.hstack([own.gain, own.offset])
 
     def _generated(self, z: Any, condition: Any, *poses: Any) -> np.ndarray:
         """Noise-free data (m, M) of shapes z (m, n_latent), given a condition, at poses, in the units of the
@@ -317,8 +219,76 @@ class PoseEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         each = [manifold(n, condition=kind) for kind in self.classes_.tolist()]
         return xr.concat(each, dim=xr.Variable("class", self.classes_))
 
+    def draw(self, n: int, *, condition: Any = None, random_state: Any = 0) -> np.ndarray:
+        """Latents of shapes like those that were fitted, for :meth:`generate`.
+
+        Unlike draws from the prior they keep to where shapes were found.
+
+        Parameters
+        ----------
+        n : int
+        condition : one of all, or of each
+            Where the model was fitted with one.
+        random_state : int or RandomState
+
+        Returns
+        -------
+        ndarray (n, n_latent)
+            In units of their prior.
+
+        Raises
+        ------
+        ShapeshiftError
+            If the model comes from a file that holds no shapes.
+
+        Examples
+        --------
+        >>> import shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=1)
+        >>> model = ss.ShiftVAE(epochs=3).fit(X)
+        >>> model.generate(model.draw(4)).shape
+        (4, 100)
+        """
+        check_is_fitted(self, "fitted_")
+        if self.fitted_.shapes is None:
+            raise ShapeshiftError(
+                "got a model whose file holds no shapes, needed them to draw: fit it again."
+            )
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        given = self._given(condition, n)
+        return drawn_shapes(self.fitted_.shapes, given, torch.Generator().manual_seed(seed)).double().numpy()
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
+        """Write the fitted model to one file: weights as safetensors, everything else as JSON in its head.
+
+        Parameters
+        ----------
+        path : path
+            A file that is there is replaced, once the new one is whole.
+
+        Returns
+        -------
+        None
+
+        Raises
+        ------
+        ShapeshiftError
+            If the model holds a network of its own that no file can describe.
+        OSError
+            If the place cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile, shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=1)
+        >>> model = ss.ShiftVAE(epochs=3).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.safetensors")
+        ...     model.save(path)
+        ...     again = ss.load(path)
+        >>> bool((again.posterior(X).shift == model.posterior(X).shift).all())
+        True
+        """
         check_is_fitted(self, "fitted_")
         write(path, *described(self))
 
