@@ -242,3 +242,15 @@ def test_a_class_starts_at_its_own_mean_and_components():
     q = vae.encode(x, torch.zeros(200, dtype=torch.long), given)
     rest = x - vae.values(none, q.theta(given))
     assert rest.square().mean() < 0.3 * (x - torch.from_numpy(lines).float()).square().mean()
+
+
+def test_without_a_condition_shapes_are_drawn_from_all_that_were_found():
+    X, _ = ss.synthetic.article(n=200, seed=4)
+    model = ss.ShiftVAE(n_latent=2, epochs=10, random_state=0).fit(X)
+    z, drawn = model.transform(X), model.draw(100, random_state=1)
+    assert drawn.shape == (100, 2)
+    apart = np.sqrt(((drawn[:, None] - z) ** 2).sum(2)).min(1)
+    assert np.median(apart) < 0.2 * z.std(0).max()
+    assert (drawn.min(0) >= z.min(0) - 0.2).all()
+    assert (drawn.max(0) <= z.max(0) + 0.2).all()
+    assert not np.array_equal(drawn, model.draw(100, random_state=2))

@@ -18,6 +18,8 @@ LIKE = 32  # signals of the most similar numbers, among which a draw begins
 
 def drawn_shapes(shapes: Tensor, given: Tensor, generator: torch.Generator) -> Tensor:
     """Latents (n, K), one row for what is given (n, c), between neighbours of the shapes found (m, K + c)."""
+    if given.shape[1] == 0:
+        return _between(shapes, len(given), generator)
     k = shapes.shape[1] - given.shape[1]
     out = torch.empty(len(given), k)
     kinds, which = given.unique(dim=0, return_inverse=True)
