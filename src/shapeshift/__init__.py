@@ -16,7 +16,7 @@ _HOMES = {
     "synthetic": "shapeshift.data.synthetic",
     "datasets": "shapeshift.data.datasets",
     "ShiftVAE": "shapeshift.fit.estimators",
-    "ImageVAE": "shapeshift.fit.images",
+    "ImageVAE": "shapeshift.fit.estimators",
     "VED": "shapeshift.fit.translation",
     "ShiftVAEClassifier": "shapeshift.fit.labelled",
     "ImageVAEClassifier": "shapeshift.fit.labelled",

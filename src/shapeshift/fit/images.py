@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from shapeshift.fit.export import check_place, image_graph, write
 from shapeshift.fit.gauge_plane import plane_sentence
 from shapeshift.fit.glance import glance
 from shapeshift.fit.intake import scaled, taken_images, tensors, units
-from shapeshift.fit.journal import Kept
 from shapeshift.fit.options import check_image_choices, image_design_of
 from shapeshift.fit.posterior import Posterior
 from shapeshift.fit.reading import plane
@@ -150,7 +149,32 @@ class ImageModel(PoseEstimator):
         return plane_poses(self.fitted_, shapes, rotation, shift, scale, self.raster_)
 
     def align(self, X: Any, *, condition: Any = None) -> Any:
-        """The images themselves, moved back to pose 0; nan where nothing was measured."""
+        """The images themselves, turned, moved and scaled back to pose 0.
+
+        Parameters
+        ----------
+        X : as in :meth:`fit`
+        condition : as in :meth:`fit`, or one for all
+            Where the model was fitted with one.
+
+        Returns
+        -------
+        as X
+            In kind, of the same shape and units; nan where nothing was measured.
+
+        Raises
+        ------
+        ShapeshiftError
+            As :meth:`posterior`.
+
+        Examples
+        --------
+        >>> import numpy as np, shapeshift as ss
+        >>> images = np.random.default_rng(0).normal(size=(24, 9, 9)) + 9 * np.eye(9)
+        >>> model = ss.ImageVAE(n_latent=1, warps=("rotation",), epochs=1).fit(images)
+        >>> model.align(images).shape
+        (24, 9, 9)
+        """
         stack = self._taken(X)
         p = self.posterior(X, condition=condition)
         return stack.like_given(upright(self, stack, p, self._given(condition, len(p))))
@@ -164,17 +188,38 @@ class ImageModel(PoseEstimator):
         scale: Any = 1.0,
         condition: Any = None,
     ) -> np.ndarray:
-        """Noise-free images (m, h, w), or (m, c, h, w), of shapes z (m, n_latent).
+        """Noise-free images of shapes.
 
         Parameters
         ----------
         z : array (m, n_latent)
+            In units of their prior.
         rotation : float or array (m,)
-            Degrees.
+            Degrees, counter-clockwise with the first row at the top.
         shift : pair or array (m, 2)
             Axis units, along the rows' axis and the columns' axis.
         scale : float or array (m,)
-        condition : of all images or of each, where the model was fitted with one
+            Factors of the pattern's size.
+        condition : one of all, or of each
+            Where the model was fitted with one.
+
+        Returns
+        -------
+        ndarray (m, h, w), or (m, c, h, w)
+            In the units of the data.
+
+        Raises
+        ------
+        ShapeshiftError
+            If z has another number of columns than the model has latents, or a condition is missing.
+
+        Examples
+        --------
+        >>> import numpy as np, shapeshift as ss
+        >>> images = np.random.default_rng(0).normal(size=(24, 9, 9)) + 9 * np.eye(9)
+        >>> model = ss.ImageVAE(n_latent=1, warps=("rotation",), epochs=1).fit(images)
+        >>> model.generate([[0.0], [1.0]], rotation=30.0).shape
+        (2, 9, 9)
         """
         channels, rows, columns = self.raster_.shape
         images = self._generated(z, condition, rotation, shift, scale).reshape(-1, channels, rows, columns)
@@ -194,20 +239,57 @@ class ImageModel(PoseEstimator):
         force : bool
             Replace a file that exists.
 
+        Returns
+        -------
+        None
+
         Raises
         ------
         ShapeshiftError
             As there.
+
+        Examples
+        --------
+        >>> import os, tempfile, numpy as np, shapeshift as ss
+        >>> images = np.random.default_rng(0).normal(size=(24, 9, 9)) + 9 * np.eye(9)
+        >>> model = ss.ImageVAE(n_latent=1, warps=("shift",), epochs=1).fit(images)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.export(os.path.join(folder, "model.onnx"))
+        ...     os.listdir(folder)
+        ['model.onnx']
         """
         check_is_fitted(self, "fitted_")
         self._check()
         write(check_place(path, force=force), image_graph(self))
 
     def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
-        """Images at pose 0 over the latent plane: DataArray (z2, z1, ..., row, column), or (z1, ...).
+        """Images at pose 0 over the plane of the first two latents; later ones stay at 0.
 
-        Points are the n quantiles of the prior, from 5 to 95 %; latents after the second stay at 0. A model
-        with classes has one manifold a class: without a condition all of them, along a dimension "class".
+        Parameters
+        ----------
+        n : int
+            Points along each latent: quantiles of the prior from 5 to 95 % (Kingma & Welling 2014,
+            arXiv:1312.6114, appendix A).
+        condition : label or numbers
+            Where the model was fitted with one. Of a model with classes without one: all of them.
+
+        Returns
+        -------
+        xarray.DataArray (z2, z1, row, column)
+            In the units of the data; with dimensions "class" and "channel" where there are several.
+
+        Raises
+        ------
+        ShapeshiftError
+            If a condition is missing.
+
+        Examples
+        --------
+        >>> import numpy as np, shapeshift as ss
+        >>> images = np.random.default_rng(0).normal(size=(24, 9, 9)) + 9 * np.eye(9)
+        >>> model = ss.ImageVAE(n_latent=1, warps=("rotation",), epochs=1).fit(images)
+        >>> model.manifold(3).sizes
+        Frozen({'z1': 3, 'row': 9, 'column': 9})
         """
         import xarray as xr
 
@@ -222,92 +304,3 @@ class ImageModel(PoseEstimator):
             a.name: (a.name, a.values, {"units": a.units}) for a in (self.raster_.rows, self.raster_.columns)
         }
         return out.assign_coords({k: points for k in names} | axes)
-
-
-@final
-class ImageVAE(ImageModel):
-    """Variational autoencoder of images whose pose latents can only turn, displace and scale the pattern.
-
-    Parameters
-    ----------
-    n_latent : int
-        Shape latents K >= 1. Those the data do not need collapse to their prior.
-    n_classes : int, optional
-        Kinds of patterns to be told apart without labels: a latent class beside pose and shape, every value
-        of it tried; ``predict`` and ``predict_proba`` then tell it.
-    warps : tuple of "rotation", "shift", "scale"
-        What may move the pattern, in any mix; ``()`` for the ordinary VAE.
-    image_shape : (h, w) or (c, h, w), optional
-        Shape of images that come flattened, (n, h*w); by default they are square.
-    decoder : "template", "coordinate" or torch module
-        The canonical image on a wider grid, read by cubic splines (fast); a network of the coordinates; or
-        an own module that maps z (B, K) to a field, a function of coordinates (B, P, 2), rows first, that
-        returns values (B, channels P).
-    encoder : "dense", "conv" or torch module
-        Fully connected or convolutional, of images moved back; or an own module that maps them (B, M) and
-        their masks (B, M) to :class:`~shapeshift.model.latents.Factors`.
-    likelihood : str
-        As of :class:`~shapeshift.ShiftVAE`.
-    rotation_sd : float, optional
-        Standard deviation of the rotation's prior, in degrees. By default found from the data: uniform over
-        the full turn where images are turned to all sides alike.
-    shift_sd, scale_sd : float, optional
-        Of the displacement's (axis units) and the log scale's prior; by default found from the data.
-    nuisance : tuple of "gain", "offset"
-        What every image has of its own, solved in closed form.
-    normalise : None, "max", "area", "sd" or "minmax"
-        Of every image by itself, undone in :meth:`reconstruct`.
-    epochs : int, optional
-        By default as many as make up about 600 optimiser steps.
-    batch_size, learning_rate, held_out, patience, kl_weight, averaging, n_starts
-        As of :class:`~shapeshift.ShiftVAE`; ``kl_weight`` also knows "rotation" and "scale".
-    width, depth, progress, random_state
-        As of :class:`~shapeshift.ShiftVAE`.
-
-    Attributes
-    ----------
-    raster_ : Raster
-        Rows, columns and channels, with units.
-    prior_sd_ : dict
-        Prior sd by the warps' names: degrees (None: uniform), axis units, log scale.
-    history_, converged_, fit_seconds_, n_signals_, zero_, options_, notes_, n_features_in_
-        As of :class:`~shapeshift.ShiftVAE`.
-
-    References
-    ----------
-    Bepler et al. 2019, arXiv:1909.11663 (rotation and translation as latents of their own); Ziatdinov &
-    Kalinin 2021, arXiv:2104.10207; Frey & Jojic 2003, IEEE Trans. Pattern Anal. Mach. Intell. 25, 1 (search
-    over transformations).
-
-    Examples
-    --------
-    >>> import numpy as np, shapeshift as ss
-    >>> turned = [np.rot90(np.eye(12)[:, :9], k) for k in (0, 2)] * 20
-    >>> model = ss.ImageVAE(n_latent=1, warps=("rotation",), epochs=4).fit(np.stack(turned))
-    >>> model.posterior(np.stack(turned)).rotation.shape
-    (40,)
-    """
-
-    def fit(self, X: Any, y: Any = None, *, condition: Any = None, checkpoint: Kept = None) -> ImageVAE:
-        """Fit to images.
-
-        Parameters
-        ----------
-        X : array (n, h, w), (n, h, w, c), (n, c, h, w), (n, h*w), or xarray.DataArray (..., h, w)
-            Leading dimensions of a DataArray may form a map; a dimension "channel" may precede the rows.
-        y : ignored
-        condition : array (n,) of labels, or (n,) or (n, c) of float, optional
-            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
-        checkpoint : Checkpoint or path, optional
-            As in :meth:`ShiftVAE.fit <shapeshift.ShiftVAE.fit>`.
-
-        Returns
-        -------
-        ImageVAE
-
-        Raises
-        ------
-        ShapeshiftError
-            Data or options that cannot be used; the message says what is needed.
-        """
-        return self._fit(X, condition=condition, checkpoint=checkpoint)

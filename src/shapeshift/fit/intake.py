@@ -31,8 +31,7 @@ from shapeshift.model.likelihoods import LIKELIHOODS
 if TYPE_CHECKING:
     from shapeshift.data.images import ImageStack
     from shapeshift.fit.base import PoseEstimator
-    from shapeshift.fit.estimators import ShiftVAE
-    from shapeshift.fit.images import ImageVAE
+    from shapeshift.fit.estimators import ImageVAE, ShiftVAE
 
 
 def axis_of(model: ShiftVAE) -> Axis:

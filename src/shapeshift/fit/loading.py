@@ -8,8 +8,7 @@ from typing import Any
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit import checkpoint, translation_file
 from shapeshift.fit.base import PoseEstimator
-from shapeshift.fit.estimators import ShiftVAE
-from shapeshift.fit.images import ImageVAE
+from shapeshift.fit.estimators import ImageVAE, ShiftVAE
 from shapeshift.fit.labelled import ImageVAEClassifier, ShiftVAEClassifier
 from shapeshift.fit.restore import restored
 from shapeshift.fit.translation import VED

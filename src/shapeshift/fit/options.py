@@ -24,8 +24,7 @@ from shapeshift.model.nuisance import NAMES as NUISANCES
 if TYPE_CHECKING:
     from shapeshift.data.images import Raster
     from shapeshift.fit.base import PoseEstimator
-    from shapeshift.fit.estimators import ShiftVAE
-    from shapeshift.fit.images import ImageVAE
+    from shapeshift.fit.estimators import ImageVAE, ShiftVAE
 
 DECODERS = ("template", "coordinate")
 WARPS = ((), ("shift",))

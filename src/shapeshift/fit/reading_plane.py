@@ -21,7 +21,7 @@ from shapeshift.model.warps import parts_of, pull_back
 
 if TYPE_CHECKING:
     from shapeshift.data.images import ImageStack, Raster
-    from shapeshift.fit.images import ImageVAE
+    from shapeshift.fit.estimators import ImageVAE
     from shapeshift.fit.recipe import Fitted
     from shapeshift.fit.search import Found
 

@@ -180,7 +180,34 @@ class SignalModel(PoseEstimator):
         return pose_tensor(self.fitted_, moved, shapes, self.zero)
 
     def align(self, X: Any, *, x: Any = None, condition: Any = None) -> Any:
-        """The signals themselves, moved back to shift 0; nan where nothing was measured."""
+        """The signals themselves, moved back to shift 0.
+
+        Parameters
+        ----------
+        X : as in :meth:`fit`
+        x : array (P,), optional
+            Axis of plain arrays, in axis units.
+        condition : as in :meth:`fit`, or one for all
+            Where the model was fitted with one.
+
+        Returns
+        -------
+        as X
+            In kind, of the same shape and units; nan where nothing was measured.
+
+        Raises
+        ------
+        ShapeshiftError
+            As :meth:`posterior`.
+
+        Examples
+        --------
+        >>> import shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=1)
+        >>> aligned = ss.ShiftVAE(epochs=3).fit(X).align(X)
+        >>> aligned.dims, aligned.shape
+        (('signal', 'x'), (60, 100))
+        """
         check_is_fitted(self, "fitted_")
         if are_several(X):
             return each_of(self.align, X, x, condition)
@@ -189,10 +216,39 @@ class SignalModel(PoseEstimator):
         return stack.like_given(preprocess.moved_back(stack.values, p.shift / self._axis.step))
 
     def generate(self, z: Any, shift: Any = 0.0, *, condition: Any = None) -> np.ndarray:
-        """Noise-free signals (m, length) of shapes z (m, n_latent) at shifts (axis units), given a condition
-        of all or of each where the model was fitted with one.
+        """Noise-free signals of shapes.
 
-        With ``normalise``, amplitudes are those of normalised signals.
+        Parameters
+        ----------
+        z : array (m, n_latent)
+            In units of their prior.
+        shift : float or array (m,)
+            In axis units; positive moves the pattern towards larger axis values.
+        condition : one of all, or of each
+            Where the model was fitted with one.
+
+        Returns
+        -------
+        ndarray (m, P), or (m, C, P) of several channels
+            In the units of the data; with ``normalise``, of normalised signals.
+
+        Raises
+        ------
+        ShapeshiftError
+            If z has another number of columns than the model has latents, or a condition is missing.
+
+        Notes
+        -----
+        f(u - t; z) of the canonical signal f, read by cubic B-splines (Unser 1999, IEEE Signal Process. Mag.
+        16, 22).
+
+        Examples
+        --------
+        >>> import shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=1)
+        >>> model = ss.ShiftVAE(n_latent=2, epochs=3).fit(X)
+        >>> model.generate([[0.0, 0.0], [1.0, 0.0]], shift=2.5).shape
+        (2, 100)
         """
         line = self._generated(z, condition, shift)
         return self.lanes_.parted(line) if self.lanes_ else line
@@ -213,6 +269,10 @@ class SignalModel(PoseEstimator):
             and error bars near to those of ``posterior(X)``. Two are nearly all of it.
         force : bool
             Replace a file that exists.
+
+        Returns
+        -------
+        None
 
         Raises
         ------
@@ -239,11 +299,33 @@ class SignalModel(PoseEstimator):
         write(check_place(path, force=force), signal_graph(self, steps))
 
     def manifold(self, n: int = 10, *, condition: Any = None) -> xr.DataArray:
-        """Signals at shift 0 over the latent plane: DataArray (z2, z1, axis), or (z1, axis) for one latent.
+        """Signals at shift 0 over the plane of the first two latents; later ones stay at 0.
 
-        Points are the n quantiles of the prior, from 5 to 95 %, as in arXiv:1312.6114, appendix A;
-        latents after the second stay at 0. A model with
-        classes has one manifold a class: without a condition all of them, along a dimension "class".
+        Parameters
+        ----------
+        n : int
+            Points along each latent: quantiles of the prior from 5 to 95 % (Kingma & Welling 2014,
+            arXiv:1312.6114, appendix A).
+        condition : label or numbers
+            Where the model was fitted with one. Of a model with classes without one: all of them.
+
+        Returns
+        -------
+        xarray.DataArray (z2, z1, axis)
+            In the units of the data; (z1, axis) of one latent, with a dimension "class" or "channel" where
+            there are several.
+
+        Raises
+        ------
+        ShapeshiftError
+            If a condition is missing.
+
+        Examples
+        --------
+        >>> import shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=1)
+        >>> ss.ShiftVAE(n_latent=2, epochs=3).fit(X).manifold(5).sizes
+        Frozen({'z2': 5, 'z1': 5, 'x': 100})
         """
         import xarray as xr
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -16,38 +15,33 @@ from sklearn.base import (
     RegressorMixin,
     TransformerMixin,
 )
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from shapeshift.data.pairs import as_pairs, in_kind, is_named, rows_of
+from shapeshift.data.pairs import as_pairs, is_named
 from shapeshift.data.preprocess import Affine, whole_set
 from shapeshift.errors import ShapeshiftError
-from shapeshift.fit.checkpoint import write
-from shapeshift.fit.export import check_place, pair_graph
-from shapeshift.fit.export import write as write_graph
 from shapeshift.fit.held_out import calibrated
 from shapeshift.fit.journal import Journal, Kept, journal_of
 from shapeshift.fit.options import plain
 from shapeshift.fit.progress import Progress
-from shapeshift.fit.train import History, Plan
-from shapeshift.fit.translate import Pattern, Starts, Told, epochs_for, fit_starts, told
-from shapeshift.fit.translation_file import check_choices, described
+from shapeshift.fit.train import Plan
+from shapeshift.fit.translate import Pattern, Starts, epochs_for, fit_starts, told
+from shapeshift.fit.translated import Translating
+from shapeshift.fit.translation_file import check_choices
 
 FEWEST = 5  # pairs, of which two are held out
 
 
-class Interval(NamedTuple):
-    """Lower and upper ends, each like the Y of the fit."""
-
-    low: Any
-    high: Any
-
-
 @final
 class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, MultiOutputMixin, BaseEstimator
+    Translating,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    RegressorMixin,
+    MultiOutputMixin,
+    BaseEstimator,
 ):
     """Variational encoder-decoder: from pairs (x, y) it learns to tell y from x, and how far to trust it.
 
@@ -168,6 +162,14 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         ------
         ShapeshiftError
             Data or options that cannot be used; the message says what is needed.
+
+        Examples
+        --------
+        >>> import numpy as np, shapeshift as ss
+        >>> images = np.random.default_rng(0).random((40, 8, 6))
+        >>> model = ss.VED(n_latent=2, epochs=3, n_starts=1).fit(images, images.sum(1))
+        >>> model.n_pairs_, model.converged_
+        (40, True)
         """
         check_choices(self)
         pairs = as_pairs(X, Y, self.x_shape, self.y_shape)
@@ -237,83 +239,6 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
         shape, points = self.x_side_.shape, self.y_side_.size
         return Pattern(shape, points, self.n_latent, self.encoder, self.width, self.depth)
 
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """The y of every x, in kind, shape, coordinates and units of the Y of the fit.
-
-        Parameters
-        ----------
-        X : as in :meth:`fit`
-        return_std : bool
-            Also return the standard deviation: 68.27 % of the errors of held-out pairs are within one.
-
-        Returns
-        -------
-        array or DataArray, or a pair of them
-        """
-        mean, sd = self._mean_and_sd(X)
-        return (self._in_kind(mean, X), self._in_kind(sd, X)) if return_std else self._in_kind(mean, X)
-
-    def predict_interval(self, X: Any, share: float = 0.95) -> Interval:
-        """Between which ends a share of the y lie, point by point, judged by the held-out pairs.
-
-        Errors have longer tails than a Gaussian: more sds than its 1.96 hold 95 % of them.
-        """
-        if not 0 < share < 1:
-            raise ShapeshiftError(f"got share={share!r}, needed a share between 0 and 1, as 0.95.")
-        mean, sd = self._mean_and_sd(X)
-        half = self.calibration_.reach(share) * sd
-        return Interval(self._in_kind(mean - half, X), self._in_kind(mean + half, X))
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Latents (n, n_latent): means of q(z | x), of the first start."""
-        return self._told(X).z.numpy().astype(_precision(X))
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R^2 of the predictions: the share of the variance of y they explain, all points together."""
-        check_is_fitted(self, "starts_")
-        known = rows_of(y, self.y_side_, "VED", "Y")
-        mean, _ = self._mean_and_sd(X)
-        return float(r2_score(known, mean, sample_weight=sample_weight, multioutput="variance_weighted"))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one safetensors file (see :func:`shapeshift.load`)."""
-        check_is_fitted(self, "starts_")
-        write(path, *described(self))
-
-    def export(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
-        """Write :meth:`predict` to one ONNX file, as :meth:`ShiftVAE.export <shapeshift.ShiftVAE.export>`.
-
-        Input: ``x`` (n, ...) float32 as the X of the fit; outputs: ``y`` and ``y_sd`` (n, ...) as its Y.
-        """
-        check_is_fitted(self, "starts_")
-        write_graph(check_place(path, force=force), pair_graph(self))
-
-    @property
-    def history_(self) -> tuple[History, ...]:
-        """What happened while training, one history a start."""
-        return self.starts_.histories
-
-    @property
-    def converged_(self) -> bool:
-        """Whether every start was trained to its end."""
-        return all(h.stopped == "finished" for h in self.history_)
-
-    def _told(self, X: Any) -> Told:
-        check_is_fitted(self, "starts_")
-        if hasattr(X, "columns") and not is_named(X):
-            validate_data(self, X, reset=False, skip_check_array=True)  # names before values
-        rows = rows_of(X, self.x_side_, type(self).__name__)
-        self._validated(X, rows, reset=False)
-        return told(self.starts_, self._scaled(rows))
-
-    def _mean_and_sd(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        seen, gain = self._told(X), float(self.y_scaling_.gain)
-        mean = self.y_scaling_.undo(seen.mean.double().numpy())
-        return mean, gain * self.calibration_.sd(seen.spread.double()).numpy()
-
-    def _in_kind(self, values: np.ndarray, X: Any) -> Any:
-        return in_kind(values.astype(_precision(X)), self.y_side_, X, self.x_side_)
-
     def _scaled(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.x_scaling_.apply(rows)).float()
 
@@ -332,7 +257,3 @@ class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
     @property
     def _n_features_out(self) -> int:
         return self.starts_.networks[0].n_latent  # an unfitted estimator has none
-
-
-def _precision(X: Any) -> type[np.floating]:
-    return np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from shapeshift.analysis.calibration import Calibration
-    from shapeshift.fit.estimators import ShiftVAE
-    from shapeshift.fit.images import ImageVAE
+    from shapeshift.fit.estimators import ImageVAE, ShiftVAE
     from shapeshift.fit.posterior import Posterior
 
 Format = Literal["png", "svg", "pdf"]

@@ -19,8 +19,7 @@ from shapeshift.data.pictures import image_want
 from shapeshift.data.stored import is_stored, stored
 from shapeshift.errors import ShapeshiftError
 from shapeshift.fit.base import PoseEstimator
-from shapeshift.fit.estimators import ShiftVAE
-from shapeshift.fit.images import ImageVAE
+from shapeshift.fit.estimators import ImageVAE, ShiftVAE
 from shapeshift.fit.journal import EVERY
 from shapeshift.fit.loading import load
 from shapeshift.fit.ranks import ranks_here
