@@ -38,6 +38,13 @@ class Decomposition:
     axis : ndarray (length,)
         Increasing and uniform, as the signals were brought to it.
     axis_name, axis_units : str
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> found = ss.analysis.pca(ss.synthetic.article(n=60, seed=1)[0], 3)
+    >>> found.components.shape, found.scores.shape
+    ((3, 100), (60, 3))
     """
 
     kind: str
@@ -66,6 +73,10 @@ def pca(X: Any, n: int, x: Any = None) -> Decomposition:
     x : array (length,), optional
         Axis of plain arrays; sample numbers by default.
 
+    Returns
+    -------
+    Decomposition
+
     Raises
     ------
     ShapeshiftError
@@ -91,6 +102,10 @@ def nmf(X: Any, n: int, x: Any = None, *, random_state: int = 0) -> Decompositio
         As in `pca`; values must not be negative.
     random_state : int
         Of the randomised start.
+
+    Returns
+    -------
+    Decomposition
 
     Raises
     ------

@@ -37,6 +37,14 @@ class Calibration:
     leak_back : float or None
         Share of the squared errors of a shift, in units of their error bars, that comes with the
         shape, see `leak_back`; None where the place of the first signals is not known.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=80, seed=1)
+    >>> found = ss.analysis.calibrate(ss.ShiftVAE(n_latent=1, epochs=5).fit(X), X, n=50)
+    >>> 0 <= found.coverage68 <= found.coverage95 <= 1
+    True
     """
 
     coverage68: float
@@ -104,6 +112,21 @@ def calibration_of(
         Of the first signals in another draw of noise, for the leak.
     at : ndarray (n,), optional
         True shifts of the first signals, for the leak back.
+
+    Returns
+    -------
+    Calibration
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=80, seed=1)
+    >>> model = ss.ShiftVAE(n_latent=1, epochs=5).fit(X)
+    >>> pairs = ss.synthetic.article_pairs(40, seed=2, like=X)
+    >>> p, q = model.posterior(pairs.first), model.posterior(pairs.second)
+    >>> found = ss.analysis.calibration_of(p, q, pairs.shift_second - pairs.shift_first, pairs.bound, p)
+    >>> found.n
+    40
     """
     error = second.shift - first.shift - moved
     sd = np.hypot(first.shift_sd, second.shift_sd)
@@ -181,6 +204,14 @@ def calibrate(
     ------
     ShapeshiftError
         If it is a model of images, or of several channels.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=80, seed=1)
+    >>> found = ss.analysis.calibrate(ss.ShiftVAE(n_latent=1, epochs=5).fit(X), X, n=50)
+    >>> found.n
+    50
     """
     _check(m)
     if m.likelihood_ == "continuous-bernoulli":  # neither a free noise nor a draw of it by its mean

@@ -59,6 +59,14 @@ class Candidate:
     errors : ndarray (n,)
         Of every held-out signal.
     model : ShiftVAE or None
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> import numpy as np
+    >>> one = ss.analysis.Candidate("pca", 2, 2, 14.2, 1.1, None, 0.1, np.array([1.0, 1.2]))
+    >>> one.kind, one.cost
+    ('pca', 14.2)
     """
 
     kind: str

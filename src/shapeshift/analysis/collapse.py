@@ -27,6 +27,14 @@ class Activity:
         Variance that is not a function of the more informative latents, over its posterior variance.
     n_active : int
         Number of shape factors of the data.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=80, seed=1)
+    >>> found = ss.analysis.active_latents(ss.ShiftVAE(n_latent=2, epochs=3).fit(X).posterior(X))
+    >>> found.active.shape, found.kl.shape
+    ((2,), (2,))
     """
 
     active: np.ndarray

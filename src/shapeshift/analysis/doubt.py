@@ -34,6 +34,12 @@ class Doubt:
         What is doubtful, with numbers, and what to do.
     severity : {"stop", "look", "note"}
         Do not use the result; look before using it; good to know.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> ss.analysis.Doubt("ambiguous", "2 of 80 signals fit about as well elsewhere.", "note").code
+    'ambiguous'
     """
 
     code: str

@@ -55,6 +55,14 @@ def doubts(m: Any, X: Any, p: Posterior, *, calibration: Calibration | None = No
     ------
     ShapeshiftError
         If `X` and `p` differ in their number of signals.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=80, seed=1)
+    >>> model = ss.ShiftVAE(n_latent=1, epochs=3).fit(X)
+    >>> all(d.severity in ("stop", "look", "note") for d in ss.analysis.doubts(model, X, model.posterior(X)))
+    True
     """
     if of_images(p):
         return image_doubts(m, X, p)

@@ -29,6 +29,16 @@ class Rigidity:
         Share of the structure that lies in the window; they add up to 1.
     decided : ndarray (w,) of bool
         Slope 0 and slope 1 can be told apart there.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=80, seed=1)
+    >>> model = ss.ShiftVAE(n_latent=1, epochs=5).fit(X)
+    >>> p = model.posterior(X)
+    >>> found = ss.analysis.rigidity(X.values, p.shift / model.axis_step_)
+    >>> found.slope.shape == found.centre.shape
+    True
     """
 
     centre: np.ndarray
@@ -75,6 +85,10 @@ def rigidity(signals: np.ndarray, shift: np.ndarray) -> Rigidity:
     signals : ndarray (n, P)
     shift : ndarray (n,)
         In samples.
+
+    Returns
+    -------
+    Rigidity
 
     Examples
     --------

@@ -21,6 +21,11 @@ HALF_WIDTH = np.sqrt(2 * np.log(2))  # half width at half maximum of a Gaussian 
 class Range:
     """Values drawn uniformly from [low, high), or from ``count`` evenly spaced values of it.
 
+    Parameters
+    ----------
+    low, high : float
+    count : int, optional
+
     Examples
     --------
     >>> Range(0, 1, count=4).draw(np.random.default_rng(0), 3)
@@ -56,6 +61,15 @@ class Family:
         Positions, in axis units.
     noise : Range
         Standard deviation of the additive Gaussian noise, one draw per signal.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> family = ss.synthetic.FAMILIES["doublet"]
+    >>> x = family.grid()
+    >>> shapes = {name: r.draw(np.random.default_rng(0), 3) for name, r in family.params.items()}
+    >>> family.values(x, np.zeros(3), shapes).shape == (3, len(x))
+    True
     """
 
     name: str

@@ -35,6 +35,13 @@ class Pairs:
         Noise sd of both signals, in the signals' units.
     bound : ndarray (n,)
         Root sum of squares of the matched-filter bounds at the two positions, axis units.
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> pairs = ss.synthetic.pairs("doublet", 20, seed=1)
+    >>> pairs.first.shape == pairs.second.shape, pairs.bound.shape
+    (True, (20,))
     """
 
     first: xr.DataArray
@@ -122,7 +129,26 @@ def sample(
 def pairs(family: str | Family, n: int, seed: int, *, length: int | None = None) -> Pairs:
     """Pairs of signals: one shape and one noise level at two positions, two draws of noise.
 
-    Parameters and errors are those of `sample`.
+    Shapes, noise and positions are drawn as by `sample`.
+
+    Parameters
+    ----------
+    family : str or Family
+    n : int
+        Pairs.
+    seed : int
+    length : int, optional
+        Samples of a signal; by default as the family has it.
+
+    Returns
+    -------
+    Pairs
+        Positions and bounds in axis units.
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is no such family, or n is no number of pairs.
 
     Examples
     --------
@@ -193,6 +219,15 @@ def article_pairs(n: int, seed: int, *, shape: str = "gaussian", like: xr.DataAr
         As in `article`.
     like : xarray.DataArray, optional
         The set of `article` whose scale is used; by default 5000 signals of seed 1.
+
+    Returns
+    -------
+    Pairs
+
+    Raises
+    ------
+    ShapeshiftError
+        If there is no such shape, or ``like`` is no set of `article`.
 
     Examples
     --------

@@ -35,6 +35,16 @@ def load(path: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = No
     ------
     ShapeshiftError
         No such file, damaged, foreign, or own modules missing.
+
+    Examples
+    --------
+    >>> import os, tempfile, shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=60, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ss.ShiftVAE(epochs=2).fit(X).save(os.path.join(folder, "m.safetensors"))
+    ...     model = ss.load(os.path.join(folder, "m.safetensors"))
+    >>> type(model).__name__, model.n_signals_
+    ('ShiftVAE', 60)
     """
     tensors, description = checkpoint.read(path)
     kind = description.get("kind")

@@ -50,6 +50,15 @@ class Posterior:
     kind : ndarray (n,)
         Of models with classes: the likeliest, under which pose and shape are told.
     class_probability : ndarray (n, n_classes)
+
+    Examples
+    --------
+    >>> import shapeshift as ss
+    >>> X, truth = ss.synthetic.article(n=60, seed=1)
+    >>> p = ss.ShiftVAE(epochs=3).fit(X).posterior(X)
+    >>> good = p.flags == ""
+    >>> p.shift[good].shape == p.shift_sd[good].shape
+    True
     """
 
     shift: np.ndarray
@@ -77,11 +86,42 @@ class Posterior:
         return len(self.shift)
 
     def flagged(self, code: str) -> np.ndarray:
-        """Which signals carry the flag ``code``: bool (n,)."""
+        """Which signals carry the flag ``code``: bool (n,).
+
+        Parameters
+        ----------
+        code : str
+            As "ambiguous".
+
+        Returns
+        -------
+        ndarray (n,) of bool
+
+        Examples
+        --------
+        >>> import shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=1)
+        >>> ss.ShiftVAE(epochs=3).fit(X).posterior(X).flagged("faint").sum()
+        np.int64(0)
+        """
         return np.array([code in f.split(";") for f in self.flags], dtype=bool)
 
     def to_dataset(self) -> xr.Dataset:
-        """All of it as an xarray.Dataset, with map dimensions, coordinates and units restored."""
+        """All of it as an xarray.Dataset, with map dimensions, coordinates and units restored.
+
+        Returns
+        -------
+        xarray.Dataset
+            One variable a quantity, over the dimensions of the map or series; z and z_sd also along "latent".
+
+        Examples
+        --------
+        >>> import shapeshift as ss
+        >>> X, truth = ss.synthetic.article(n=60, seed=1)
+        >>> found = ss.ShiftVAE(epochs=3).fit(X).posterior(X).to_dataset()
+        >>> found["z"].dims
+        ('latent', 'signal')
+        """
         import xarray as xr
 
         from shapeshift.data.coordinates import Axis, Stack

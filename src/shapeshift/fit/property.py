@@ -103,6 +103,14 @@ class Property(RegressorMixin, BaseEstimator):
         ------
         ShapeshiftError
             Not one number for every signal, or fewer than 5 that were measured.
+
+        Examples
+        --------
+        >>> import numpy as np, shapeshift as ss
+        >>> z = np.random.default_rng(0).normal(size=(60, 2))
+        >>> y = np.where(np.arange(60) < 30, np.sin(z[:, 0]), np.nan)
+        >>> ss.Property().fit(z, y).measured_.size
+        30
         """
         self.place_ = self._placed(X)
         values = checked(y, len(self.place_.z))
@@ -130,6 +138,20 @@ class Property(RegressorMixin, BaseEstimator):
         -------
         ndarray (n,), or two of them
             In the property's units.
+
+        Raises
+        ------
+        ShapeshiftError
+            If latents are of another number than in the fit.
+
+        Examples
+        --------
+        >>> import numpy as np, shapeshift as ss
+        >>> z = np.random.default_rng(0).normal(size=(60, 2))
+        >>> y = np.where(np.arange(60) < 30, np.sin(z[:, 0]), np.nan)
+        >>> value, sd = ss.Property().fit(z, y).predict(z, return_std=True)
+        >>> value.shape, sd.shape
+        ((60,), (60,))
         """
         check_is_fitted(self, "process_")
         place = self._placed(X)
@@ -159,6 +181,24 @@ class Property(RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray (n,) of int
+
+        Raises
+        ------
+        ShapeshiftError
+            If fewer than n were not measured.
+
+        Notes
+        -----
+        Active learning by the expected decrease of the variance over all signals (Cohn 1996, Neural Netw. 9,
+        1071).
+
+        Examples
+        --------
+        >>> import numpy as np, shapeshift as ss
+        >>> z = np.random.default_rng(0).normal(size=(60, 2))
+        >>> y = np.where(np.arange(60) < 30, np.sin(z[:, 0]), np.nan)
+        >>> bool((ss.Property().fit(z, y).suggest(3) >= 30).all())
+        True
         """
         check_is_fitted(self, "process_")
         rows = np.setdiff1d(np.arange(len(self.place_.z)), self.measured_)

@@ -100,7 +100,7 @@ class Translating(ABC):
         Notes
         -----
         Errors have longer tails than a Gaussian: more sds than its 1.96 hold 95 % of them. How many is
-        told by the quantile of the held-out errors over their sd (split conformal prediction: Lei et al. 2018,
+        told by the quantile of the held-out errors over their sd (split conformal: Lei et al. 2018,
         arXiv:1604.04173).
 
         Examples

@@ -39,6 +39,10 @@ def save(X: Any, path: str | os.PathLike[str], *, overwrite: bool = False) -> No
     overwrite : bool
         Replace a file that is there.
 
+    Returns
+    -------
+    None
+
     Raises
     ------
     ShapeshiftError

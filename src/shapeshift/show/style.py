@@ -133,6 +133,11 @@ def style() -> Iterator[None]:
     Type of 7 to 9 pt, colours that are told apart with every kind of colour vision, text that stays text in
     vector files. matplotlib's settings are put back at the end. Write with :func:`save`.
 
+    Returns
+    -------
+    context manager
+        Of None.
+
     Examples
     --------
     >>> import matplotlib
@@ -239,6 +244,10 @@ def save(
         default as wide as it is.
     dpi : float, optional
         Pixels an inch of pictures, and of the dense parts of vector files; 200 and 400 by default.
+
+    Returns
+    -------
+    None
 
     Raises
     ------
