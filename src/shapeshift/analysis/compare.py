@@ -103,9 +103,9 @@ def compare(
     Every candidate is fitted to the same signals and judged by the same others: by how well it
     predicts each of their samples from the rest of them, and by how many free numbers of each signal
     it needs for that (:mod:`shapeshift.analysis.candidates` has the formulas and their sources). The
-    cost in nats weighs both, P ln(error) + numbers ln(P) / 2 (Schwarz 1978, Ann. Stat. 6, 461), so that explanations with and without a
-    shift meet at equal means: an ordinary VAE may spend on one more latent what the shift-VAE spends
-    on the shift.
+    cost in nats weighs both, P ln(error) + numbers ln(P) / 2 (Schwarz 1978, Ann. Stat. 6, 461), so
+    that explanations with and without a shift meet at equal means: an ordinary VAE may spend on one
+    more latent what the shift-VAE spends on the shift.
 
     Parameters
     ----------
