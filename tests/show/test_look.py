@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import product
@@ -275,3 +278,27 @@ def test_what_does_not_belong_together_is_refused(X, model, p, tmp_path) -> None
     alone = explorer(tmp_path / "m.safetensors", None, None, {})
     with pytest.raises(ss.ShapeshiftError, match="tells of no file"), alone:
         pass
+
+
+def test_ctrl_c_ends_the_server_with_a_word(X, model, p, tmp_path) -> None:
+    model.save(tmp_path / "m.safetensors")
+    X.to_netcdf(tmp_path / "x.nc")
+    ss.save(p, tmp_path / "p.nc")
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from shapeshift.show.cli import main; main()"
+    words = [
+        "explore",
+        tmp_path / "m.safetensors",
+        tmp_path / "x.nc",
+        "--results",
+        tmp_path / "p.nc",
+        "--no-browser",
+    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, *map(str, words)], **pipes) as process:
+        address = process.stdout.readline().strip()
+        assert asked(address, "signal/3")[0] == 200
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert said.rstrip().endswith("ended")

@@ -138,7 +138,7 @@ def look_at(m: Any, X: Any, p: Posterior, *, title: str | None = None) -> Look:
     _check_count(m, X, len(whole))
     rows, sides = thinned(whole, most_of(m))
     some, frame = some_of(p, rows), frame_of(m)
-    channels = _images(m, X, some, rows) if hasattr(m, "raster_") else _signals(m, X, rows)
+    channels = _images(m, X, some, rows) if hasattr(m, "raster_") else _signals(m, X, some, rows)
     return Look(
         title or name_of(X),
         whole.at(rows, sides),
@@ -195,9 +195,10 @@ def thinned(results: Results, most: int) -> tuple[NDArray[np.intp], tuple[Side, 
     return rows, tuple(Side(s.name, s.label, s.values[k]) for s, k in zip(sides, kept, strict=True))
 
 
-def _signals(m: Any, X: Any, rows: NDArray[np.intp]) -> list[Shown]:
+def _signals(m: Any, X: Any, some: Posterior, rows: NDArray[np.intp]) -> list[Shown]:
     sample = sample_of(m, X, rows)
-    drawn = m.reconstruct(sample)
+    kind = getattr(some, "kind", None)  # known already: not to be told apart once more
+    drawn = m.reconstruct(sample) if kind is None else m.reconstruct(sample, condition=kind)
     both = zip(each_channel(m, sample), each_channel(m, drawn), strict=True)
     return [Shown(name, curves(a).signal_label, a.values, b.values) for (name, a), (_, b) in both]
 
