@@ -138,7 +138,9 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=50, help="%(default)s")
     o = parser.parse_args()
     of_report, rows = report(), [run(side, o.clicks) for side in o.sides]
-    told = "Maps of spectra of 100 samples, served by `shapeshift explore`; the report of a measured map, from disk."
+    told = (
+        "Maps of spectra of 100 samples, from `shapeshift explore`; the report of a measured map, from disk."
+    )
     text = "\n\n".join([table([of_report]), table(rows), told, "`python benchmarks/explore.py`"])
     print(text)
     write("explore", {"report": of_report, "rows": rows, "machine": machine(1)}, text)
