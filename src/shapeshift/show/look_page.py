@@ -99,7 +99,7 @@ def part_of(look: Look, more: dict[str, Any] | None = None) -> Part:
         data=Markup(in_script({**look.as_dict(), **(more or {})})),
         figures=Markup(drawn),
     )
-    return Part(markup, _text("look.css"), (_bokeh(), _text("look.js")))
+    return Part(markup, _text("look.css"), (_bokeh(), _script()))
 
 
 def policy(scripts: tuple[str, ...], more: str = "") -> str:
@@ -120,6 +120,11 @@ def policy(scripts: tuple[str, ...], more: str = "") -> str:
 @cache
 def _text(name: str) -> str:
     return files("shapeshift.show").joinpath(name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """The views' own: arithmetic, views, and what they answer to."""
+    return "\n".join(_text(name) for name in ("look_numbers.js", "look.js", "look_listen.js"))
 
 
 @cache
