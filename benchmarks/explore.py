@@ -56,9 +56,9 @@ def prepared(folder: Path, side: int) -> tuple[Path, Path, Path]:
 
 
 def memory(process: int) -> float:
-    """Peak of a process, megabytes."""
+    """Peak of a process, in 10^6 bytes: the kernel counts in 1024."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
 
 
 def clicked(address: str, side: int, count: int) -> dict[str, Any]:

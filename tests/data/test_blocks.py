@@ -2,6 +2,7 @@
 
 import doctest
 from math import prod
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 
 from shapeshift.data import blocks
 from shapeshift.data.blocks import Source, drawn_rows, even_rows, pieces, rows_of, source_of
+from shapeshift.data.stored import Mapped
 from shapeshift.errors import ShapeshiftError
 
 
@@ -104,3 +106,22 @@ def test_names_and_axes_come_along():
 def test_what_cannot_be_read_block_by_block_is_refused(X, words):
     with pytest.raises(ShapeshiftError, match=words):
         source_of(X, images=False)
+
+
+def resident(path) -> int:
+    """Kilobytes of a file that count as this process's memory."""
+    parts = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(int(part.split("\nRss:")[1].split()[0]) for part in parts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="memory is told of a file by Linux alone")
+def test_a_file_takes_no_memory_for_what_was_read_before(tmp_path):
+    values = np.random.default_rng(0).normal(size=(2000, 500))
+    np.save(tmp_path / "a.npy", values)
+    array = np.load(tmp_path / "a.npy", mmap_mode="r")
+    mapped = Mapped(array)
+    for begin in range(0, 2000, 100):
+        np.testing.assert_array_equal(mapped[begin : begin + 100], values[begin : begin + 100])
+    assert resident(tmp_path / "a.npy") < 100
+    assert array.sum() == pytest.approx(values.sum())  # the other way it does
+    assert resident(tmp_path / "a.npy") > 1000

@@ -6,13 +6,14 @@ format would read a file that holds no more than this block.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 
@@ -106,7 +107,30 @@ def _hdf(path: Path, want: Want) -> Iterator[Stored]:
 def _npy(path: Path, want: Want) -> Iterator[Stored]:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     entry = Entry("the array", array.shape, array.dtype.kind, lambda: np.asarray(array))
-    yield _of_entries([entry], lambda _: array, want, path.name, "numpy", {})
+    yield _of_entries([entry], lambda _: Mapped(array), want, path.name, "numpy", {})
+
+
+@final
+class Mapped:
+    """An array in a file, of which no more stays in memory than what was read last.
+
+    Pages that have been looked at count as this process's own until someone else needs the room; here they
+    are given back at once.
+
+    Parameters
+    ----------
+    array : numpy.memmap
+    """
+
+    def __init__(self, array: np.memmap) -> None:
+        self.array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        found = np.array(self.array[key])
+        if isinstance(self.array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.array.base.madvise(mmap.MADV_DONTNEED)
+        return found
 
 
 @contextmanager
