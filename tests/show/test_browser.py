@@ -7,6 +7,7 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,18 @@ def test_what_the_pointer_is_over_is_ringed_elsewhere_and_nothing_jumps(page, X,
     assert (after["width"], after["height"]) == (before["width"], before["height"])
 
 
+def test_a_mark_under_the_pointer_is_ringed_on_the_map(page, X, p) -> None:
+    k = int(np.argmax(p.z[:, 0]))
+    page.mouse.move(*on_screen(page, "plane", *map(float, p.z[k])))
+    settled(page, f"look.state.hover === {k} && look.model('places-hover').data.x.length === 1")
+    ring = source(page, "places-hover")
+    assert (ring["x"][0], ring["y"][0]) == (X["x"].values[k % COLUMNS], X["y"].values[k // COLUMNS])
+    assert page.locator(".pointed").inner_text().startswith(f"under the pointer: signal {k} ")
+    edge = look(page, "const {x_range: x, y_range: y} = look.model('plane'); return [x.end, y.start]")
+    page.mouse.move(*on_screen(page, "plane", *edge))  # far from any mark
+    settled(page, "look.state.hover === -1 && look.model('places-hover').data.x.length === 0")
+
+
 def test_keys_move_on_and_everything_has_a_name(page, X) -> None:
     page.evaluate("window.scrollTo(0, 0)")
     places = page.locator("#look-places")
@@ -308,14 +321,53 @@ def test_a_run_is_explored_from_its_file(chromium, X, model, p, tmp_path) -> Non
         np.testing.assert_allclose(source(page, "signal-raw")["y"], X.values[6, 1], atol=1e-6)
 
 
-def test_images_are_shown_turned_back_and_decoded(chromium, tmp_path) -> None:
+def test_a_server_that_has_ended_is_told_of_and_asked_again(chromium, X, model, p) -> None:
+    found = Explorer(model, source_of(X, images=False), p.to_dataset(), "a map")
+    expected = ("failed http", "Failed to load resource")
+    row = 6 * COLUMNS + 1
+    with served(found) as address, opened(chromium, address, expected=expected) as page:
+        page.route("**/signal/*", lambda route: route.abort())
+        click(page, "places", float(X["x"][1]), float(X["y"][6]))
+        settled(page, "look.root.querySelector('.told').textContent.includes('behind this page has ended')")
+        page.unroute("**/signal/*")
+        page.wait_for_timeout(500)  # or two clicks are one, and select
+        click(page, "places", float(X["x"][1]), float(X["y"][6]))
+        shown(page, row)
+        assert page.locator(".told").inner_text().startswith(f"signal {row} ")
+
+
+def turned() -> tuple[np.ndarray, ss.ImageVAE, ss.Posterior]:
     rng = np.random.default_rng(0)
     i, j = np.mgrid[-1:1:12j, -1:1:14j]
     turn = np.radians(rng.uniform(-40, 40, 60))[:, None, None]
     u, v = j * np.cos(turn) - i * np.sin(turn), j * np.sin(turn) + i * np.cos(turn)
     images = np.exp(-((u / 0.6) ** 2) - (v / 0.2) ** 2) + 0.02 * rng.normal(size=(60, 12, 14))
     model = ss.ImageVAE(n_latent=2, warps=("rotation",), epochs=5, random_state=0).fit(images)
-    p = model.posterior(images)
+    return images, model, model.posterior(images)
+
+
+def test_angles_to_all_sides_have_colours_that_close(chromium, tmp_path) -> None:
+    images, model, p = turned()
+    p = replace(p, rotation=np.linspace(-179.0, 179.0, len(images)))
+    path = ss.explore(images, p, model).save(tmp_path / "round.html")
+    with opened(chromium, path.as_uri()) as page:
+        colours = (
+            "const m = look.model('plane-colours'); return [m.palette[0], m.palette[255], m.low, m.high]"
+        )
+        first, last, low, high = look(page, colours)
+        assert (low, high) == (-180, 180)
+        near = [abs(int(first[k : k + 2], 16) - int(last[k : k + 2], 16)) for k in (1, 3, 5)]
+        assert max(near) <= 2
+        page.get_by_label("Colour by").select_option("z1")
+        settled(page, "look.model('histogram').below[0].axis_label.startsWith('z1')")
+        first, last, low, high = look(page, colours)
+        assert (first, last) == ("#440154", "#fde725")
+        assert -5 < low < high < 5
+
+
+def test_images_are_shown_turned_back_and_decoded(chromium, tmp_path) -> None:
+    images, model, p = turned()
+    i, j = np.mgrid[-1:1:12j, -1:1:14j]
     path = ss.explore(images, p, model).save(tmp_path / "images.html")
     with opened(chromium, path.as_uri()) as page:
         page.evaluate("document.querySelector('section.around').look.show(11)")

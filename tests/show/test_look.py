@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,11 +22,11 @@ import shapeshift as ss
 from shapeshift.data.blocks import source_of
 from shapeshift.show.decoding import decoded
 from shapeshift.show.explorer import Explorer, explorer, results_in
-from shapeshift.show.look import look_at, thinned
+from shapeshift.show.look import MARKS, look_at, thinned
 from shapeshift.show.look_figures import plain
 from shapeshift.show.look_page import part_of, policy
 from shapeshift.show.packing import along, in_script, packed, quantised
-from shapeshift.show.results import results_of
+from shapeshift.show.results import Column, results_of
 from shapeshift.show.served import server_of
 
 # --- arrays in words -----------------------------------------------------------------------------
@@ -157,6 +159,20 @@ def test_a_page_holds_no_more_than_it_has_room_for() -> None:
     assert "4000 of the 30000 signals, evenly spread" in found.told
     np.testing.assert_allclose(found.channels[0].raw, X.values[found.numbers])
     assert "4000 of the 30000" in part_of(found).markup
+    assert "marks" not in found.told  # each of the 4000 has its own
+    all_of_them = Explorer(
+        model, source_of(X, images=False), model.posterior(X, refine=False).to_dataset(), ""
+    )
+    assert f"{MARKS} marks, evenly spread, stand for 30000 signals" in all_of_them.look.told
+    assert all_of_them.look.as_dict()["marks"] == MARKS
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "angle"),
+    [("rotation", -180, 180, True), ("rotation", -60, 60, False), ("shift", -180, 180, False)],
+)
+def test_angles_are_those_that_lie_to_all_sides(name: str, low: float, high: float, angle: bool) -> None:
+    assert Column(name, name, np.linspace(low, high, 99, dtype=np.float32)).angle is angle
 
 
 # --- the server ----------------------------------------------------------------------------------
@@ -244,6 +260,28 @@ def test_only_questions_are_answered(address, method: str) -> None:
 def test_a_port_that_is_taken_is_a_sentence(address) -> None:
     with pytest.raises(ss.ShapeshiftError, match=r"got port \d+, which cannot be had .* needed a free one"):
         server_of(lambda *_: None, urlsplit(address).port)
+
+
+def test_a_browser_that_turns_away_is_no_error() -> None:
+    server, address = server_of(lambda *_: ("text/plain", bytes(50_000_000)))
+    errors, ended, at = [], threading.Event(), urlsplit(address)
+    server.handle_error = lambda *_: errors.append(sys.exc_info()[1])  # type: ignore[method-assign]
+    close = server.shutdown_request
+    server.shutdown_request = lambda request: (close(request), ended.set())  # type: ignore[method-assign]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        line = socket.create_connection((at.hostname, at.port))
+        line.sendall(f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode())
+        assert line.recv(15) == b"HTTP/1.1 200 OK"
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, no farewell
+        line.close()
+        assert ended.wait(60)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert errors == []
 
 
 def test_secrets_differ_and_are_long(found) -> None:

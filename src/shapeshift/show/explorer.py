@@ -107,8 +107,7 @@ class Explorer:
     def page(self) -> bytes:
         """The page, without columns and signals."""
         columns = [
-            {"name": c.name, "label": c.label, "values": {"dtype": "float32", "url": f"column/{c.name}"}}
-            for c in self.results.columns
+            self.look.about(c, {"dtype": "float32", "url": f"column/{c.name}"}) for c in self.results.columns
         ]
         more = {"columns": columns, "flags": {"dtype": "uint8", "url": "flags"}, "served": True}
         return whole(part_of(self.look, more), self.look.title, _SELF).encode("utf-8")

@@ -27,14 +27,17 @@ class Look {
 
   async column(name) {
     const c = this.columns.get(name);
-    if (!c.read) c.read = c.values.data === undefined ? await this.fetched(c.values) : unpack(c.values);
+    if (!c.read) {
+      c.read = c.values.data === undefined ? this.fetched(c.values) : Promise.resolve(unpack(c.values));
+      c.read.catch(() => { c.read = null; });  // it may be asked for again
+    }
     return c.read;
   }
 
   async fetched(spec) { return decode(spec, await (await this.asked(spec.url)).arrayBuffer()); }
 
   async asked(url) {
-    const answer = await fetch(url, {cache: "no-store"});
+    const answer = await fetch(url, {cache: "no-store"}).catch(() => { throw new Error("the server behind this page has ended"); });
     if (!answer.ok) throw new Error(await answer.text());
     return answer;
   }
@@ -85,6 +88,7 @@ class Look {
           return {raw: cut(0), drawn: cut(1), aligned: this.isImage ? cut(2) : null};
         });
       }));
+      this.signals.get(i).catch(() => this.signals.delete(i));  // it may be asked for again
     }
     return this.signals.get(i);
   }
@@ -119,10 +123,13 @@ class Look {
 
   async recolour() {
     const c = this.columns.get(this.state.colour), values = await this.column(c.name);
-    const limits = percentiles(values, 0.005, 0.995);
+    if (this.state.colour !== c.name) return;  // another one was asked for meanwhile
+    const limits = c.angle ? [-180, 180] : percentiles(values, 0.005, 0.995);
     for (const place of ["places", "plane"]) {
       const mapper = this.model(`${place}-colours`);
-      if (mapper) Object.assign(mapper, {low: limits[0], high: limits[1]});
+      if (!mapper) continue;
+      this.quantity ??= mapper.palette;
+      Object.assign(mapper, {palette: c.angle ? this.data.angles : this.quantity, low: limits[0], high: limits[1]});
     }
     if (this.isMap) {
       const [ny, nx] = this.sides.map(s => s.length);
@@ -155,7 +162,7 @@ class Look {
 
   // which rows a cloud of marks shows, of all or of those selected
   some(selected) {
-    const total = selected ? this.state.count : this.n, step = Math.max(1, total / CLOUD), rows = [];
+    const total = selected ? this.state.count : this.n, step = Math.max(1, total / this.data.marks), rows = [];
     for (let i = 0, seen = 0, next = 0; i < this.n; i++) {
       if (selected && !this.state.selected[i]) continue;
       if (seen++ >= next) { rows.push(i); next += step; }
@@ -204,9 +211,13 @@ class Look {
     if (this.state.current !== i) return;  // another one was asked for meanwhile
     await this.mark("here", i);
     this.draw(i, parts[this.state.channel], await this.shiftOf(i), await this.noiseOf(i));
-    const z = this.decoder ? await Promise.all(this.state.z.map(async (_, k) => (await this.column(this.data.latents[k]))[i])) : [];
-    if (z.length) this.decode({z});
     this.root.querySelector(".told").textContent = await told;
+    if (this.decoder) {
+      const z = await Promise.all(this.state.z.map(async (_, k) => (await this.column(this.data.latents[k]))[i]));
+      await painted();  // the signal first, then what its shape is made of
+      if (this.state.current !== i) return;
+      this.decode({z});
+    }
     this.root.dataset.current = String(this.numbers ? this.numbers[i] : i);
     this.root.dataset.shown = String(i);
   }
@@ -261,7 +272,7 @@ class Look {
     this.set("signal-shift", this.columns.has("shift") ? {x0: [at - bar], x1: [at + bar], x: [at], y} : {x0: [], x1: [], x: [], y: []});
     this.model("signal").title.text = plain(this.named(i));
     this.model("signal").left[0].axis_label = plain(this.data.labels[this.state.channel].label);
-    this.model("residual").left[0].axis_label = "residual";
+    this.model("residual").left[0].axis_label = plain(residual(this.data.labels[this.state.channel].label));
   }
 
   // inside: which rows are selected, by number; null draws the selection anew
@@ -293,10 +304,11 @@ class Look {
     return this.select(i => { const at = this.place(i); return inside(at[0], this.isMap ? at[1] : values[i]); });
   }
 
-  async nearestShape(x, y) {
+  // within: how far away it may be, as a part of what is in sight
+  async nearestShape(x, y, within = Infinity) {
     const [zx, zy] = await this.latents(), {x_range, y_range} = this.model("plane");
     const [sx, sy] = [x_range.end - x_range.start || 1, y_range.end - y_range.start || 1];
-    let best = -1, least = Infinity;
+    let best = -1, least = within ** 2;
     for (let i = 0; i < this.n; i++) {
       const d = ((zx[i] - x) / sx) ** 2 + ((zy[i] - y) / sy) ** 2;
       if (d < least) [best, least] = [i, d];
@@ -329,10 +341,11 @@ class Look {
     clearTimeout(this.waiting);
     const s = this.state, asked = [...s.z];
     this.waiting = setTimeout(async () => {
-      const kind = this.data.decoder.classes[s.kind] ?? "";
-      const answer = await this.asked(`decoded?z=${asked.join(",")}&kind=${encodeURIComponent(kind)}`);
+      const chosen = s.kind, kind = this.data.decoder.classes[chosen] ?? "";
+      const answer = await this.asked(`decoded?z=${asked.join(",")}&kind=${encodeURIComponent(kind)}`).catch(error => this.fail(error));
+      if (!answer) return;
       const all = new Float32Array(await answer.arrayBuffer());
-      if (asked.every((v, k) => v === s.z[k])) this.drawDecoded(all.subarray(s.channel * this.length, (s.channel + 1) * this.length), true);
+      if (s.kind === chosen && asked.every((v, k) => v === s.z[k])) this.drawDecoded(all.subarray(s.channel * this.length, (s.channel + 1) * this.length), true);
     }, 60);
   }
 
@@ -347,6 +360,8 @@ class Look {
     this.set("decoded-line", {x: Array.from(this.frame[0], v => v + s.shift), y: Array.from(values)});
     this.model("decoded").left[0].axis_label = plain(this.data.labels[s.channel].label);
   }
+
+  fail(error) { this.root.querySelector(".told").textContent = `This cannot be shown: ${error.message}.`; }
 
   // --- the table
 

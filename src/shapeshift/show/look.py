@@ -13,8 +13,9 @@ from shapeshift.show.decoding import Decoded, decoded
 from shapeshift.show.labels import curves, spread
 from shapeshift.show.mosaic import planes, side_label, values_label
 from shapeshift.show.packing import along, packed, quantised
+from shapeshift.show.palettes import to_all_sides
 from shapeshift.show.report_words import name_of
-from shapeshift.show.results import Results, Side, results_of
+from shapeshift.show.results import Column, Results, Side, results_of
 from shapeshift.show.selection import made_of, rows_of, some_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from shapeshift.fit.posterior import Posterior
 
 NUMBERS = 400_000  # samples of signals that a page holds
+MARKS = 4000  # that a view draws, of signals one by one
 FEWEST = 100  # signals that are shown, however long
 
 
@@ -73,12 +75,13 @@ class Look:
     @property
     def told(self) -> str:
         """How many are shown, where that is not all."""
-        if len(self.results) == self.total:
-            return ""
+        n, words = len(self.results), []
         what = "images" if len(self.frame.sides) == 2 else "signals"
-        return (
-            f"{len(self.results)} of the {self.total} {what}, evenly spread; `shapeshift explore` shows all."
-        )
+        if n < self.total:
+            words.append(f"{n} of the {self.total} {what}, evenly spread; `shapeshift explore` shows all.")
+        if n > MARKS:
+            words.append(f"{MARKS} marks, evenly spread, stand for {n} {what}, each of which can be chosen.")
+        return " ".join(words)
 
     def as_dict(self) -> dict[str, Any]:
         """In plain values, for a script."""
@@ -88,7 +91,9 @@ class Look:
             "n": len(r),
             "total": self.total,
             "numbers": None if len(r) == self.total else packed(self.numbers),
-            "columns": [{"name": c.name, "label": c.label, "values": packed(c.values)} for c in r.columns],
+            "columns": [self.about(c, packed(c.values)) for c in r.columns],
+            "angles": to_all_sides() if any(c.angle for c in r.columns) else None,
+            "marks": MARKS,
             "latents": r.latents,
             "flags": packed(r.flags),
             "words": list(r.words),
@@ -103,6 +108,11 @@ class Look:
                 for c in self.channels
             ],
         }
+
+    @staticmethod
+    def about(column: Column, values: dict[str, Any]) -> dict[str, Any]:
+        """A column in plain values; its numbers packed, or where they are."""
+        return {"name": column.name, "label": column.label, "angle": column.angle, "values": values}
 
     def about_signals(self) -> dict[str, Any]:
         """What a signal is drawn on, and the decoder."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import (
     BasicTicker,
+    BasicTickFormatter,
     BoxSelectTool,
     ColumnDataSource,
     LassoSelectTool,
@@ -18,15 +19,14 @@ from bokeh.models import (
     WheelZoomTool,
 )
 from bokeh.models.annotations import ColorBar, Title
-from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 
 from shapeshift.show import style
 from shapeshift.show.look import Look
+from shapeshift.show.palettes import palette
 
-HEIGHT, HALF, SMALL, WIDEST = 330, 230, 140, 280  # pixels
+HEIGHT, HALF, SMALL, WIDEST = 330, 230, 126, 280  # pixels
 _NOTHING: dict[str, list[float]] = {"x": [], "y": []}
-_PALETTES = {"quantity": list(Viridis256)}
 
 
 def figures_of(look: Look) -> dict[str, Any]:
@@ -74,6 +74,7 @@ def _figure(name: str, title: str, x: str, y: str, tools: list[Any], **more: Any
     made.grid.grid_line_color = "#eceeef"
     made.outline_line_color = None
     for axis in made.axis:
+        axis.formatter = BasicTickFormatter(power_limit_high=7)  # signals are counted in plain numbers
         axis.axis_label_text_font_style = "normal"
         axis.axis_label_text_color = axis.major_label_text_color = style.INK
         axis.axis_label_text_font_size = axis.major_label_text_font_size = "12px"
@@ -101,7 +102,7 @@ def _source(name: str, **columns: Any) -> ColumnDataSource:
 
 
 def _mapper(name: str) -> LinearColorMapper:
-    return LinearColorMapper(palette=_PALETTES["quantity"], low=0, high=1, nan_color="#d4d4d4", name=name)
+    return LinearColorMapper(palette=palette(style.QUANTITY), low=0, high=1, nan_color="#d4d4d4", name=name)
 
 
 def _bar(mapper: LinearColorMapper, name: str) -> ColorBar:
@@ -196,7 +197,7 @@ def _signal(look: Look) -> Any:
                legend_label="noise, 1 sd")  # fmt: skip
     lines = (
         ("raw", "measured", style.BLUE, 1.4, 1),
-        ("aligned", "moved back to shift 0", style.GREEN, 1.2, 0.8),
+        ("aligned", "at shift 0", style.GREEN, 1.2, 0.8),
     )
     for name, words, colour, width, alpha in lines:
         made.line("x", "y", source=_source(f"signal-{name}"), line_color=colour, line_width=width,
@@ -233,7 +234,7 @@ def _decoded(look: Look) -> Any:
 def _pad(look: Look) -> Any:
     """Latents to be dragged through: the first two, or one."""
     axes = look.decoder.axes if look.decoder else ()
-    names = look.results.latents
+    names = [look.results.column(n).label for n in look.results.latents]
     y = names[1] if len(axes) > 1 else ""
     made = _figure("pad", "drag to decode", names[0] if names else "z1", y, [])
     made.x_range.start, made.x_range.end = float(axes[0][0]), float(axes[0][-1])
@@ -260,10 +261,15 @@ def _picture(look: Look, name: str) -> Any:
     made.toolbar_location, made.axis.visible, made.sizing_mode = None, False, None
     side = WIDEST if name == "decoded" else SMALL
     made.frame_width, made.frame_height = (round(side * n / max(rows, columns)) for n in (columns, rows))
+    made.min_border_right = 60  # room for the colours' numbers, which come later and may be long
     made.title.text_font_size = "12px"
     made.grid.visible = False
     mapper = LinearColorMapper(
-        palette=_palette(name), low=0, high=1, nan_color="#d4d4d4", name=f"{name}-colours"
+        palette=palette(style.SIGNED if name == "residual" else style.INTENSITY),
+        low=0,
+        high=1,
+        nan_color="#d4d4d4",
+        name=f"{name}-colours",
     )
     source = _source(f"{name}-image", image=[np.zeros((1, 1), dtype=np.float32)], x=[-0.5], y=[-0.5],
                      dw=[columns], dh=[rows])  # fmt: skip
@@ -272,18 +278,10 @@ def _picture(look: Look, name: str) -> Any:
     return made
 
 
-def _palette(name: str) -> list[str]:
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    chosen = colormaps[style.SIGNED if name == "residual" else style.INTENSITY]
-    return [to_hex(chosen(k / 255)) for k in range(256)]
-
-
 def _legend(made: Any) -> None:
     made.legend.click_policy = "hide"
     made.legend.location = "top_right"
-    made.legend.label_text_font_size, made.legend.padding, made.legend.spacing = "11px", 4, 0
+    made.legend.label_text_font_size, made.legend.padding, made.legend.spacing = "11px", 4, 10
     made.legend.background_fill_alpha, made.legend.border_line_color = 0.7, None
     made.legend.orientation, made.legend.margin = "horizontal", 2
     made.add_layout(made.legend[0], "above")

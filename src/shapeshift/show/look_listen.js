@@ -1,15 +1,26 @@
 // Linked views, what they answer to: pointer, keys, sliders; and how a page begins.
 
 function listen(look) {
-  const {root, state} = look, on = (place, event, act) => look.model(place)?.on_event(event, act);
+  const safely = act => async e => { try { await act(e); } catch (error) { look.fail(error); } };
+  const {root, state} = look, on = (place, event, act) => look.model(place)?.on_event(event, safely(act));
   on("places", "tap", e => look.show(look.nearestPlace(e.x, e.y)));
   on("plane", "tap", async e => look.show(await look.nearestShape(e.x, e.y)));
   for (const place of ["places", "plane", "histogram"]) {
-    on(place, "selectiongeometry", e => { if (e.final) look.selectIn(place, e.geometry); });
+    on(place, "selectiongeometry", e => { if (e.final) return look.selectIn(place, e.geometry); });
     on(place, "doubletap", () => look.select(() => false));
   }
   on("places", "mousemove", e => hover(look, look.nearestPlace(e.x, e.y)));
   on("places", "mouseleave", () => hover(look, -1));
+  let pointer = null;  // among the shapes; looked for once a picture, for there may be a million
+  on("plane", "mousemove", e => {
+    if (!pointer) requestAnimationFrame(safely(async () => {
+      const at = pointer;
+      pointer = null;
+      if (at) await hover(look, await look.nearestShape(at.x, at.y, NEAR));
+    }));
+    pointer = e;
+  });
+  on("plane", "mouseleave", () => { pointer = null; return hover(look, -1); });
   const drag = e => {
     const z = [...state.z], axes = look.decoder.axes;
     [e.x, e.y].slice(0, z.length).forEach((v, k) => { z[k] = Math.min(Math.max(v, axes[k][0]), axes[k][axes[k].length - 1]); });
@@ -25,12 +36,12 @@ function listen(look) {
     slider.nextElementSibling.textContent = number(slider.valueAsNumber, 3);
     look.decode({[slider.dataset.pose]: slider.valueAsNumber});
   }));
-  const chosen = (name, act) => root.querySelector(`.${name}`)?.addEventListener("change", e => act(e.target));
-  chosen("colour", box => { state.colour = box.value; look.recolour(); });
+  const chosen = (name, act) => root.querySelector(`.${name}`)?.addEventListener("change", safely(e => act(e.target)));
+  chosen("colour", box => { state.colour = box.value; return look.recolour(); });
   chosen("kind", box => look.decode({kind: box.selectedIndex}));
-  chosen("channel", box => { state.channel = box.selectedIndex; look.decode({}); look.show(state.current); });
+  chosen("channel", box => { state.channel = box.selectedIndex; look.decode({}); return look.show(state.current); });
   root.querySelector(".clear").addEventListener("click", () => look.select(() => false));
-  root.querySelector(".save").addEventListener("click", () => look.save());
+  root.querySelector(".save").addEventListener("click", safely(() => look.save()));
   root.addEventListener("keydown", e => { if (e.key === "Escape") look.select(() => false); });
   root.querySelector("[data-place=places]").addEventListener("keydown", e => {
     const width = look.isMap ? look.sides[1].length : 0;  // the first row is drawn below, the first column left
@@ -38,14 +49,14 @@ function listen(look) {
     const to = state.current + step;
     if (!step || to < 0 || to >= look.n) return;
     e.preventDefault();
-    look.show(to);
+    safely(look.show.bind(look))(to);
   });
 }
 
 async function hover(look, i) {
   if (i === look.state.hover) return;
   look.state.hover = i;
-  look.mark("hover", i);
+  await look.mark("hover", i);
   const values = await look.column(look.state.colour);
   look.root.querySelector(".pointed").textContent = i < 0 ? "" : `under the pointer: ${look.named(i)}: ${look.state.colour} ${number(values[i])}`;
 }

@@ -1,8 +1,8 @@
 // Linked views, the arithmetic: arrays from their words, limits of colours, what a box holds, interpolation.
 "use strict";
 
-const CLOUD = 4000;      // marks that a cloud of points draws
 const BINS = 60;
+const NEAR = 0.03;       // of the plane of shapes: how near a mark the pointer must come
 const SAMPLE = 20000;    // values that limits of colours are told from
 const DIM = 0xb4ffffff;  // of what is not selected: white, seen through
 const KINDS = {float32: Float32Array, int16: Int16Array, int32: Int32Array, uint8: Uint8Array};
@@ -79,8 +79,19 @@ function posed(values, rows, columns, angle, scale) {
   return out;
 }
 
+// what is left over has the units of the signal
+function residual(label) {
+  const units = /\([^)]*\)$/.exec(label);
+  return units ? `residual ${units[0]}` : "residual";
+}
+
 // as many digits as 32 bits hold
 function format(value) { return Number.isFinite(value) ? String(Number(value.toPrecision(8))) : ""; }
+
+// when what was drawn has been seen; in a window that is hidden, soon
+function painted() {
+  return new Promise(done => { requestAnimationFrame(() => setTimeout(done)); setTimeout(done, 200); });
+}
 
 function quoted(word) {
   const text = /^[=+\-@\t]/.test(word) ? `'${word}` : word;  // no spreadsheet takes it for a formula

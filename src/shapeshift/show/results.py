@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapeshift.analysis.poses import all_round
 from shapeshift.errors import printable
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Column:
     name: str
     label: str
     values: NDArray[np.float32]
+
+    @property
+    def angle(self) -> bool:
+        """Whether these are angles that lie to all sides, so that -180 and 180 are the same."""
+        return self.name == "rotation" and all_round(self.values)
 
 
 @dataclass(frozen=True)

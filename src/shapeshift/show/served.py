@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -86,6 +87,11 @@ def _handler(ask: Ask, secret: str) -> type[BaseHTTPRequestHandler]:
 
         protocol_version = "HTTP/1.1"
         timeout = 60
+
+        def handle(self) -> None:
+            """Requests of one connection, until the browser ends it, be it in the middle of an answer."""
+            with suppress(ConnectionError):
+                super().handle()
 
         def do_GET(self) -> None:
             status, (kind, content) = self.answer()
