@@ -31,11 +31,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/against_pyroved.py
 
 # hours, nearly all of them pyroVED's; rows can be run by themselves, see benchmarks/README.md
-shift# the gallery runs, minutes; GALLERY=no leaves it out
-docs: $(VENV)/.ready
-	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
-
-bench: $(VENV)/.ready
+shiftbench: $(VENV)/.ready
 	$(BIN)/python benchmarks/shiftbench.py
 	$(BIN)/python benchmarks/shiftbench.py --race doublet
 	$(BIN)/python benchmarks/shiftbench.py --check

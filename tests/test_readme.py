@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,8 @@ def test_make_knows_the_two_commands():
     asked = re.findall(r"^make (\w+)", "\n".join(blocks("bash")), flags=re.M)
     assert asked == ["demo", "test"]
     assert set(asked) <= set(targets)
+    done = subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_links_and_commands_lead_to_files_that_exist():
