@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from shapeshift.fit.search import Found
 
 
-class Answers(TellsClasses, ABC):
+class Answers(TellsClasses, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
     """What does not depend on how a model was fitted."""
 
     normalise: str | None

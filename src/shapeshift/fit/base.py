@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class PoseEstimator(Answers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+class PoseEstimator(Answers, BaseEstimator, ABC):
     """An estimator around :class:`~shapeshift.model.vae.PoseVAE`: what does not depend on the geometry."""
 
     n_latent: int

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
@@ -30,7 +31,7 @@ class Interval(NamedTuple):
     high: Any
 
 
-class Translating(ABC):
+class Translating(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ABC):
     """What does not depend on how a model of pairs was fitted."""
 
     x_side_: Side

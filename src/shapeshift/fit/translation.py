@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from sklearn.base import (
     BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
     MultiOutputMixin,
     RegressorMixin,
-    TransformerMixin,
 )
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
@@ -35,14 +33,7 @@ FEWEST = 5  # pairs, of which two are held out
 
 
 @final
-class VED(  # type: ignore[misc]  # scikit-learn's mixins are untyped
-    Translating,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    RegressorMixin,
-    MultiOutputMixin,
-    BaseEstimator,
-):
+class VED(Translating, RegressorMixin, MultiOutputMixin, BaseEstimator):
     """Variational encoder-decoder: from pairs (x, y) it learns to tell y from x, and how far to trust it.
 
     Each of x and y is a spectrum or an image. The latents z, between the two, hold what of x tells y.
