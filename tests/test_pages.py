@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import shapeshift as ss
 from shapeshift.show.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +65,40 @@ def test_a_page_runs_as_printed(page: Path, tmp_path: Path, monkeypatch) -> None
         for words in commands(text):
             done = CliRunner().invoke(app, words)
             assert done.exit_code == 0, (words, done.stderr)
+
+
+def _files(folder: Path) -> None:
+    """What the pages on commands take for granted."""
+    X, _ = ss.synthetic.article(n=60, seed=1)
+    ss.save(X, folder / "spectra.csv")
+    images = np.random.default_rng(0).normal(size=(30, 9, 9)) + 9 * np.eye(9)
+    for name in ("images.npy", "more.npy"):
+        np.save(folder / name, images)
+
+
+@pytest.mark.parametrize("name", ["edge.md", "long-fits.md", "migrating.md"])
+@pytest.mark.usefixtures("as_it_was")
+def test_commands_of_pages_whose_python_runs_elsewhere(name: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("shapeshift.show.report.write_report", lambda m, X, p, path, **_: path.touch())
+    ran = 0
+    for k, text in enumerate(text for language, text in blocks(DOCS / name) if language == "bash"):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        _files(folder)
+        monkeypatch.chdir(folder)
+        if name == "edge.md":  # a run that the page has from before
+            CliRunner().invoke(app, ["fit", "spectra.csv", "--out", "run", "--epochs", "2"])
+        for words in commands(text):
+            done = CliRunner().invoke(app, words)
+            assert done.exit_code == 0, (words, done.stderr)
+            ran += 1
+        for words in (shlex.split(line) for line in text.splitlines() if line.startswith("torchrun")):
+            parts = [sys.executable, "-m", "torch.distributed.run", *words[1:]]
+            done = subprocess.run(parts, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr[-2000:]
+            assert (folder / "run" / "model.safetensors").exists()
+            ran += 1
+    assert ran >= 1
 
 
 def test_there_are_pages_to_run() -> None:
@@ -149,3 +185,25 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path, monkeypatch) -> Non
     start = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert start.count("overview.png") == 1
     assert "https://" not in re.sub(r'href="[^"]*"', "", start).replace("https://www.w3.org", "")
+
+
+def test_the_table_of_error_bars_is_the_benchmarks() -> None:
+    told = (ROOT / "benchmarks" / "results" / "shiftbench.md").read_text(encoding="utf-8")
+    efficiency, coverage = (
+        {row[0]: row[1] for row in _rows(told.split(head)[1].split("## ")[0])}
+        for head in ("## Efficiency", "## Coverage")
+    )
+    rows = _rows((DOCS / "error-bars.md").read_text(encoding="utf-8"))[1:]
+    assert len(rows) == 11
+    for case, error, one, two in rows:
+        assert (error, f"{one} / {two}") == (efficiency[case], coverage[case])
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Cells of the rows of tables, without those that only rule."""
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")]
+        for line in text.splitlines()
+        if line[:1] == "|"
+    ]
+    return [row for row in rows if not set(row[0]) <= {"-", " "}]
