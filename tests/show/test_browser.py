@@ -234,6 +234,8 @@ def test_keys_move_on_and_everything_has_a_name(page, X) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_from_their_ground(page, scheme) -> None:
     page.emulate_media(color_scheme=scheme)
+    page.mouse.move(*on_screen(page, "places", 1.0, 1.5))
+    settled(page, "look.root.querySelector('.pointed').textContent !== ''")
     ratios = contrasts(page)
     assert len(ratios) >= 7
     assert min(ratios) >= 4.5  # WCAG 2.2, 1.4.3
